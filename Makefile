@@ -1,0 +1,64 @@
+# Everything a newcomer needs: `make demo`, then `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+
+export PYTHONPATH := $(CURDIR)/include
+# Without byte code every import is slow, and Airflow imports much.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test month backfill up lint format lock docs clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; give another with PYTHON=...") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
+	@echo "setting up $(VENV) (once, a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.run: requirements.txt $(VENV)/.uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.run ## sample exports where there are none, every DAG for 2024-10, and what was published
+	@$(BIN)/python -m ispeed demo
+
+month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
+	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10))
+
+backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
+	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10))
+
+up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
+	@$(BIN)/python -m ispeed up
+
+test: $(VENV)/.dev ## every test
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## mend style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.uv ## compile the pins of requirements*.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements-dev.in -o requirements-dev.txt
+
+docs: $(VENV)/.dev ## write the generated pages of docs/
+	@$(BIN)/python -m ispeed docs
+
+clean: ## remove everything that was made here, published months too
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,68 @@
+"""
+### Phát hành báo cáo của tháng
+
+Tính các bảng báo cáo, kiểm tra, viết sổ Excel, rồi phát hành vào thư mục dùng chung. Bản đang phát hành chỉ được thay
+khi mọi bước đã xong; các bản cũ giữ nguyên.
+
+- **Đầu vào:** lớp `core` của tháng trong `ISPEED_LAKE`, danh mục, chính sách `policy.yaml`, và bản đã phát hành của
+  tháng trước (để tính thay đổi).
+- **Đầu ra:** các bảng `report_…` và `publication` trong cơ sở dữ liệu báo cáo (`ISPEED_DB`); thư mục
+  `ISPEED_SHARE/YYYY-MM/rN/` gồm sổ Excel, `csv/`, `manifest.json`; `latest.json` chỉ bản hiện hành.
+- **Lịch:** tự chạy cho đúng tháng vừa được `ingest_measurements` nạp xong, mỗi lần một tháng, theo thứ tự.
+- **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với
+  partition key `2024-10`. Không có gì thay đổi thì không phát hành gì; có thay đổi thì phát hành bản kế tiếp.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
+
+from ispeed.airflow import CORE_MEASUREMENT, MONTH_PARAM, REPORTS, RETRIES, no_retry_on_user_error, run_of
+
+
+@dag(
+    dag_display_name="Phát hành báo cáo của tháng",
+    doc_md=__doc__,
+    schedule=PartitionedAssetTimetable(assets=CORE_MEASUREMENT),
+    start_date=datetime(2019, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=RETRIES,
+    params={"month": MONTH_PARAM},
+    tags=["ispeed", "hằng tháng"],
+)
+def publish_reports():
+    @task(task_display_name="Tính các bảng báo cáo")
+    @no_retry_on_user_error
+    def build_reports(**context):
+        from ispeed import reports
+
+        return reports.build_reports(*run_of(context))
+
+    @task(task_display_name="Kiểm tra các bảng báo cáo")
+    @no_retry_on_user_error
+    def check_reports(**context):
+        from ispeed import reports
+
+        return reports.check_reports(*run_of(context))
+
+    @task(task_display_name="Viết sổ Excel")
+    @no_retry_on_user_error
+    def write_workbooks(**context):
+        from ispeed import draft
+
+        return draft.write_workbooks(*run_of(context))
+
+    @task(task_display_name="Phát hành vào thư mục dùng chung", outlets=[REPORTS])
+    @no_retry_on_user_error
+    def publish(**context):
+        from ispeed import share
+
+        return share.publish(*run_of(context))
+
+    chain(build_reports(), check_reports(), write_workbooks(), publish())
+
+
+publish_reports()

@@ -1,0 +1,185 @@
+"""The one module that knows Airflow: the month of a run, errors that end a task, the wait for an export, the assets."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from airflow.sdk import Asset, BaseOperator, Context, Param
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from ispeed.errors import UserError
+from ispeed.exports import read_export_folder
+from ispeed.months import Month
+from ispeed.settings import Settings
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REGISTRY: Final = Asset(name="registry", uri="x-ispeed://lake/registry")
+CORE_MEASUREMENT: Final = Asset(name="core_measurement", uri="x-ispeed://lake/core")
+REPORTS: Final = Asset(name="reports", uri="x-ispeed://share/reports")
+
+RETRIES: Final = {
+    "retries": 2,
+    "retry_delay": timedelta(minutes=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=1),
+}
+MONTH_PARAM: Final = Param(
+    None,
+    type=["null", "string"],
+    pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+    title="Tháng (YYYY-MM)",
+    description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
+)
+LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+def month_of(context: Mapping[str, Any]) -> Month:
+    """The month that a run is for: its partition key, else `month` of its conf, else of its params.
+
+    Raises `UserError` where there is none, or where it is not `YYYY-MM`.
+    """
+    run = context["dag_run"]
+    text = run.partition_key or (run.conf or {}).get("month") or (context.get("params") or {}).get("month")
+    if not text:
+        raise UserError(
+            f"run {run.run_id} of {run.dag_id}",
+            "neither a partition key nor a month",
+            "the partition key YYYY-MM, such as 2024-10",
+            "trigger the DAG with a partition key, or with the parameter month",
+        )
+    return Month.parse(str(text))
+
+
+def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
+    """What every step of a month takes: the settings, and the run's month."""
+    return Settings.from_environment(), month_of(context)
+
+
+def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a task end at once on a `UserError`, with its full text; any other error stays a fault that is retried."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            text = str(error)
+            log.error(text)
+        # Raised out here, so that the log shows the text and not where in the code it came about.
+        raise AirflowFailException(text)
+
+    return call
+
+
+def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
+    """Give the asset's event the month where the run has no partition key, so that the next DAG runs for it too.
+
+    Not in `dag.test()`: whoever calls it runs the next DAG themselves.
+    """
+    run = context["dag_run"]
+    if run.partition_key is None and run.triggering_user_name != "dag_test":
+        context["outlet_events"][asset].add_partitions(str(month_of(context)))
+
+
+class ExportTrigger(BaseTrigger):
+    """Looks at a month's export folder until its files are all there or `deadline` (seconds since 1970) has passed."""
+
+    def __init__(self, folder: str, settle_seconds: float, deadline: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.folder, self.settle_seconds, self.deadline = folder, settle_seconds, deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            "ispeed.airflow.ExportTrigger",
+            # The deadline is a moment, not a duration: a triggerer that restarts must not begin to wait anew.
+            {"folder": self.folder, "settle_seconds": self.settle_seconds, "deadline": self.deadline},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: whether the export is complete, and what the last look found."""
+        pause = min(max(self.settle_seconds, 0.05), LONGEST_PAUSE_SECONDS)
+        files = None
+        found = ""
+        unchanged_since = time.monotonic()
+        while True:
+            try:
+                # In a thread: a network share that hangs must not hold up the other triggers.
+                look = await asyncio.to_thread(read_export_folder, Path(self.folder))
+            except OSError as error:
+                files, found_now = None, f"the folder cannot be read: {error}"
+            else:
+                found_now = str(look)
+                if look.is_complete:
+                    yield self._event(is_complete=True, found=found_now)
+                    return
+                if not look.files or look.files != files:
+                    files, unchanged_since = look.files, time.monotonic()
+                elif time.monotonic() - unchanged_since >= self.settle_seconds:
+                    yield self._event(
+                        is_complete=True, found=f"{found_now}, unchanged for {self.settle_seconds:g} seconds"
+                    )
+                    return
+            if found_now != found:
+                found = found_now
+                self.log.info("Waiting for the export in %s: %s.", self.folder, found)
+            remaining = self.deadline - time.time()
+            if remaining <= 0:
+                yield self._event(is_complete=False, found=found)
+                return
+            await asyncio.sleep(min(pause, remaining))
+
+    @staticmethod
+    def _event(*, is_complete: bool, found: str) -> TriggerEvent:
+        return TriggerEvent({"is_complete": is_complete, "found": found})
+
+
+class WaitForExport(BaseOperator):
+    """Waits until the month's export is complete, without holding a worker meanwhile.
+
+    Complete: at least one file, and a `.done` marker, or no change for `ISPEED_SETTLE_SECONDS`. After
+    `ISPEED_WAIT_SECONDS` the task fails, without retries.
+    """
+
+    @no_retry_on_user_error
+    def execute(self, context: Context) -> str:
+        settings, month = run_of(context)
+        folder = read_export_folder(settings.exports_of(month))
+        if folder.is_complete:
+            self.log.info("The export of %s is complete: %s.", month, folder)
+            return str(folder)
+        deadline = time.time() + settings.wait_seconds
+        self.log.info(
+            "The export of %s is not known to be complete: %s. Waiting until %s at most.",
+            month,
+            folder,
+            datetime.fromtimestamp(deadline, UTC).isoformat(" ", "seconds"),
+        )
+        trigger = ExportTrigger(str(folder.path), settings.settle_seconds, deadline)
+        raise TaskDeferred(trigger=trigger, method_name="execute_complete")
+
+    @no_retry_on_user_error
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Resume after the wait with what the trigger found. Raises where the deadline has passed."""
+        settings, month = run_of(context)
+        if not event["is_complete"]:
+            raise UserError(
+                f"export folder {settings.exports_of(month)}",
+                f"{event['found']}, after waiting for {timedelta(seconds=round(settings.wait_seconds))}",
+                f"at least one export file of {month}, and either a file .done beside it or no change "
+                f"for {settings.settle_seconds:g} seconds",
+                "put the export there (write .done last), then clear this task; "
+                "ISPEED_WAIT_SECONDS sets how long to wait",
+            )
+        self.log.info("The export of %s is complete: %s.", month, event["found"])
+        return str(event["found"])

@@ -1,0 +1,93 @@
+"""Months run one after the other by Airflow's own services, each until it is published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from ispeed.months import Month
+from ispeed.services import DAG_IDS, Services
+
+FINISHED: Final = ("success", "failed")
+PUBLISH_STARTS_SECONDS: Final = 120.0
+
+
+def backfill(services: Services, months: Sequence[Month], say: Callable[[str], None]) -> dict[Month, str]:
+    """Sync the registry, backfill the months in order, and wait until each is published.
+
+    Returns for each month `success`, or which DAG failed and why. Months that were done before are done again.
+    """
+    services.unpause(DAG_IDS)
+    # A run that was cut off goes on now, and counts; what is finished was another time.
+    seen = {run["dag_run_id"] for dag_id in DAG_IDS for run in services.runs(dag_id) if run["state"] in FINISHED}
+    sync = services.request("POST", "/api/v2/dags/sync_registry/dagRuns", {"logical_date": None})["dag_run_id"]
+    state = _wait_for_run(services, "sync_registry", sync)
+    say(f"sync_registry: {state}")
+    if state != "success":
+        return dict.fromkeys(months, f"sync_registry {state}: {_failure_text(services, 'sync_registry', sync)}")
+    # Airflow allows one backfill of a DAG; one that was stopped with its services still counts.
+    for left in services.request("GET", "/api/v2/backfills?dag_id=ingest_measurements")["backfills"]:
+        if left["completed_at"] is None:
+            services.request("PUT", f"/api/v2/backfills/{left['id']}/cancel")
+    services.airflow(
+        *("backfill", "create", "--dag-id", "ingest_measurements"),
+        *("--from-date", str(months[0].first_day), "--to-date", str(months[-1].last_day)),
+        *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
+    )
+    states: dict[Month, str] = {}
+    told: dict[tuple[Month, str], str] = {}
+    ingested_at: dict[Month, float] = {}
+    while len(states) < len(months):
+        services.check_alive()
+        runs = {
+            (dag_id, run["partition_key"]): run
+            for dag_id in DAG_IDS[1:]
+            for run in reversed(services.runs(dag_id))
+            if run["dag_run_id"] not in seen
+        }
+        for month in months:
+            for dag_id in DAG_IDS[1:]:
+                run = runs.get((dag_id, str(month)))
+                if run is None or month in states:
+                    continue
+                if told.get((month, dag_id)) != run["state"]:
+                    told[month, dag_id] = run["state"]
+                    say(f"{month} {dag_id}: {run['state']}")
+                if run["state"] == "failed":
+                    states[month] = f"{dag_id} failed: {_failure_text(services, dag_id, run['dag_run_id'])}"
+                elif run["state"] == "success" and dag_id == "publish_reports":
+                    if month in ingested_at:
+                        states[month] = "success"
+                elif run["state"] == "success":
+                    since = ingested_at.setdefault(month, time.monotonic())
+                    late = time.monotonic() - since > PUBLISH_STARTS_SECONDS
+                    if late and ("publish_reports", str(month)) not in runs:
+                        states[month] = "publish_reports was not started by the asset event"
+        time.sleep(1)
+    return states
+
+
+def _wait_for_run(services: Services, dag_id: str, run_id: str) -> str:
+    while True:
+        services.check_alive()
+        states = {run["dag_run_id"]: str(run["state"]) for run in services.runs(dag_id)}
+        if states[run_id] in FINISHED:
+            return states[run_id]
+        time.sleep(1)
+
+
+def _failure_text(services: Services, dag_id: str, run_id: str) -> str:
+    """What the log of the failed task says: the text of the error, without the traceback."""
+    path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+    for task in services.request("GET", path)["task_instances"]:
+        if task["state"] != "failed":
+            continue
+        log = services.request("GET", f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true")
+        for line in reversed(log["content"]):
+            if line.get("level") in ("error", "critical"):
+                details = line.get("error_detail") or [{}]
+                return f"{task['task_id']}: {details[0].get('exc_value') or line['event']}"
+        return f"{task['task_id']}: its log tells no error"
+    return "no task failed"

@@ -1,0 +1,307 @@
+"""The suites of `include/expectations/`: one rule, one place, run by Great Expectations.
+
+A suite's rules are met in order. What a failing row gets stands beside the rule: `quarantine` and `flag` put it, with
+the rule's reason, into a relation of that name; `stop` (always with severity critical) ends the month.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal
+
+from ispeed.contracts import COLUMNS, Contract, read_contract
+from ispeed.engine import Engine, Row, open_engine
+from ispeed.errors import CheckFailed
+from ispeed.lake import month_lock, read_step, replaced_folder, write_json
+from ispeed.landing import read_landing
+from ispeed.months import Month
+from ispeed.policy import TECHNOLOGY_NETWORK, Policy, read_policy
+from ispeed.settings import INCLUDE, Settings
+from ispeed.staging import read_records, staging_inputs
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["stop", "quarantine", "flag"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation of a suite. `query` is the SQL of its failing rows over `{batch}`, where it is one in SQL."""
+
+    table: str
+    type: str
+    kwargs: dict[str, Any]
+    severity: str
+    description_vi: str
+    on_failure: Outcome
+    reason: str
+    reason_vi: str
+
+    @property
+    def query(self) -> str | None:
+        return self.kwargs.get("unexpected_rows_query")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a rule found. `n_rows` are the rows that fail it, or the value found where it is one of a whole table."""
+
+    table: str
+    description_vi: str
+    severity: str
+    on_failure: Outcome
+    reason: str
+    passed: bool
+    n_rows: int
+    examples: tuple[str, ...]
+
+
+@cache
+def read_suite(table: str) -> tuple[Rule, ...]:
+    """The rules of `include/expectations/<table>.json`, in order."""
+    suite = json.loads((INCLUDE / "expectations" / f"{table}.json").read_text(encoding="utf-8"))
+    return tuple(
+        Rule(
+            table=suite["name"],
+            type=expectation["type"],
+            kwargs=expectation["kwargs"],
+            severity=expectation["severity"],
+            description_vi=expectation["meta"]["description_vi"],
+            on_failure=expectation["meta"]["on_failure"],
+            reason=expectation["meta"].get("reason", ""),
+            reason_vi=expectation["meta"].get("reason_vi", ""),
+        )
+        for expectation in suite["expectations"]
+    )
+
+
+def row_reasons() -> list[tuple[str, str, str]]:
+    """(outcome, reason, Vietnamese wording) of every quarantine reason and flag, in the suites' order."""
+    outcomes = {"quarantine": "quarantined", "flag": "flagged"}
+    return [
+        (outcomes[rule.on_failure], rule.reason, rule.reason_vi)
+        for table in ("staging_measurement", "core_measurement")
+        for rule in read_suite(table)
+        if rule.on_failure in outcomes
+    ]
+
+
+def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
+    """Run the staging suite and write `quarantine/month=…/`: each failing row once, with its first reason.
+
+    Returns rows per reason. Raises `CheckFailed` where a critical rule fails; the quarantine then still holds what
+    was found, so that it can be looked at.
+    """
+    contract = read_contract(settings.source)
+    landing = read_landing(settings, month)
+    step = read_step(settings, "staging", month, "stage")
+    if step["inputs"] != staging_inputs(contract, landing):
+        raise RuntimeError(f"staging of {month} was made from other files or another contract: stage it again")
+    policy = read_policy(settings.policy, month.last_day)
+    with month_lock(settings, month), open_engine() as engine:
+        engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
+        add_policy(engine, policy, month)
+        add_row_reasons(engine, "quarantine_measurement")
+        engine.run(
+            "create or replace view remaining_measurement as select * from staging_measurement where not exists ("
+            "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
+            "staging_measurement.source_file and quarantine_measurement.row_number = staging_measurement.row_number)"
+        )
+        results = run_suite(engine, "staging_measurement", batch="remaining_measurement", rows="quarantine_measurement")
+        _add_originals(engine, settings, month, contract)
+        with replaced_folder(settings.lake_of("quarantine", month)) as folder:
+            engine.write_parquet(
+                "select * from quarantine_original order by source_file, row_number",
+                folder / "quarantine_measurement.parquet",
+            )
+            reasons = engine.rows("select reason, count(*) as n_rows from quarantine_measurement group by reason")
+            n_rows = {row["reason"]: row["n_rows"] for row in reasons}
+            note = {
+                "inputs": step["inputs"],
+                "policy": policy.fingerprint,
+                "n_rows": n_rows,
+                "results": [asdict(result) for result in results],
+            }
+            write_json(folder / "quarantine.json", note)
+        stop_where_critical(month, results)
+    return n_rows
+
+
+def add_row_reasons(engine: Engine, name: str) -> None:
+    """Make `name` an empty relation of rows and their reasons, for `run_suite` to fill."""
+    engine.add_rows(name, {"source_file": "text", "row_number": "integer", "reason": "text"}, [])
+
+
+def add_policy(engine: Engine, policy: Policy, month: Month) -> None:
+    """Make the policy the relations `params` (one row), `technology_policy` and `network`."""
+    engine.add_rows(
+        "params",
+        {
+            "first_day": "date",
+            "last_day": "date",
+            "province_code": "text",
+            "province_name": "text",
+            "sample_window": "text",
+            "publish_minimum": "integer",
+            "assess_minimum": "integer",
+            "device_minimum": "integer",
+            "ping_max_ms": "double",
+            "location_accuracy_max_m": "double",
+            "integrity_measurements_minimum": "integer",
+        },
+        [
+            (
+                month.first_day,
+                month.last_day,
+                policy.province.code,
+                policy.province.name,
+                policy.window,
+                policy.publish_minimum,
+                policy.assess_minimum,
+                policy.device_minimum,
+                policy.ping_max_ms,
+                policy.location_accuracy_max_m,
+                policy.integrity_measurements_minimum,
+            )
+        ],
+    )
+    engine.add_rows(
+        "technology_policy",
+        {"technology": "text", "network": "text", "speed_max_mbps": "double", "target_download_mbps": "double"},
+        [
+            (technology, network, policy.speed_max_mbps[technology], policy.target_download_mbps.get(technology))
+            for technology, network in TECHNOLOGY_NETWORK.items()
+        ],
+    )
+    engine.add_rows("network", {"network": "text"}, [("mobile",), ("fixed",)])
+
+
+def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | None = None) -> list[CheckResult]:
+    """Run the rules of `table`'s suite, in order, over the relation `batch`.
+
+    Failing rows of quarantine and flag rules are added to the relation `rows` (source_file, row_number, reason); a
+    batch that leaves out what is in `rows` so gives each row its first reason.
+    """
+    results = []
+    with _great_expectations(engine, batch or table) as validate:
+        for rule in read_suite(table):
+            result = validate(rule)
+            if not result.passed:
+                level = logging.ERROR if rule.severity == "critical" else logging.WARNING
+                log.log(
+                    level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, result.examples
+                )
+                if rule.on_failure != "stop" and rows is not None:
+                    query = _over(rule, batch or table)
+                    engine.run(
+                        f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
+                    )
+            results.append(result)
+    return results
+
+
+def stop_where_critical(month: Month, results: Sequence[CheckResult]) -> None:
+    """Raise `CheckFailed` naming each critical rule that failed, its rows, and three examples."""
+    failed = [result for result in results if not result.passed and result.severity == "critical"]
+    if failed:
+        raise CheckFailed(
+            f"month {month}, checks of " + ", ".join(dict.fromkeys(result.table for result in failed)),
+            "; ".join(
+                f"{result.description_vi}: {result.n_rows} rows" + "".join(f"; {e}" for e in result.examples)
+                for result in failed
+            ),
+            "no row that fails a critical check",
+            "correct the export, the registry or the source contract, then run the month again; nothing was published",
+        )
+
+
+def _over(rule: Rule, batch: str) -> str:
+    """The rule's own query over a relation, as Great Expectations fills it in."""
+    return (rule.query or "").replace("{batch}", batch)
+
+
+@contextmanager
+def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
+    """A function that has Great Expectations validate one rule over a relation of the engine."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx  # five seconds to import: only where checks run
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    from ispeed.gx_duckdb import register_dialect
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    register_dialect()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_sql("scratch", connection_string=f"duckdb:///{engine.database}")
+    batch = source.add_table_asset(relation, table_name=relation).add_batch_definition_whole_table("all").get_batch()
+
+    def validate(rule: Rule) -> CheckResult:
+        expectation = get_expectation_impl(rule.type)(**rule.kwargs, severity=rule.severity)
+        outcome = batch.validate(expectation)
+        # A rule that crashed is one that did not pass, whatever its severity.
+        crash = next((info for info in _crashes(outcome.exception_info)), None)
+        if crash is not None:
+            raise RuntimeError(f"check of {rule.table} could not run: {rule.description_vi}: {crash}")
+        observed = outcome.result.get("unexpected_count", outcome.result.get("observed_value", 0))
+        examples = _examples(engine, _over(rule, relation)) if rule.query and not outcome.success else ()
+        return CheckResult(
+            rule.table,
+            rule.description_vi,
+            rule.severity,
+            rule.on_failure,
+            rule.reason,
+            bool(outcome.success),
+            0 if outcome.success else int(observed or 0),
+            examples,
+        )
+
+    try:
+        yield validate
+    finally:
+        source.get_engine().dispose()
+
+
+def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
+    infos = [exception_info] if "raised_exception" in exception_info else exception_info.values()
+    for info in infos:
+        if info.get("raised_exception"):
+            yield str(info.get("exception_message"))
+
+
+def _examples(engine: Engine, query: str) -> tuple[str, ...]:
+    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing limit 3"))
+
+
+def _place(row: Row) -> str:
+    if "row_number" in row:
+        return f"{row['source_file']} row {row['row_number']}"
+    return ", ".join(f"{name} {value}" for name, value in row.items())
+
+
+def _add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract) -> None:
+    """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received."""
+    engine.run("create or replace table original (source_file varchar, row_number bigint, original_text varchar)")
+    quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
+    for file in read_landing(settings, month).files:
+        if file.source_file in quarantined:
+            read_records(engine, settings, month, contract, file)
+            engine.run(
+                "insert into original select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack("
+                + ", ".join(f"{column} := {column}" for column in COLUMNS)
+                + ")) as varchar)) from source_record inner join quarantine_measurement using (row_number) "
+                "where source_file = ?",
+                [file.source_file],
+            )
+    engine.run(
+        "create or replace table quarantine_original as select quarantine_measurement.*, staging_measurement.read_error "
+        "as detail, original.original_text from quarantine_measurement "
+        "inner join staging_measurement using (source_file, row_number) "
+        "left join original using (source_file, row_number)"
+    )

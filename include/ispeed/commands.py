@@ -1,0 +1,217 @@
+"""What a data engineer types: `python -m ispeed demo | month | backfill | up | docs`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ispeed.backfill import backfill
+from ispeed.errors import UserError
+from ispeed.exports import read_export_folder
+from ispeed.months import Month
+from ispeed.publication import latest_revision, print_publication, shown
+from ispeed.services import ServiceError, Services, airflow_environment
+from ispeed.settings import INCLUDE, PROJECT, Settings
+
+DEMO_MONTHS: Final = (Month(2024, 8), Month(2024, 9), Month(2024, 10))
+OK, FAULT, USER_ERROR, STOPPED = 0, 1, 2, 130
+
+Say = Callable[[str], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a fault, 2 for something that the user must mend."""
+    parser = argparse.ArgumentParser(prog="python -m ispeed", description="i-Speed monthly reports")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="make sample exports where there are none, and publish 2024-10")
+    month = commands.add_parser("month", help="run every DAG for one month, here and now")
+    month.add_argument("month", metavar="YYYY-MM")
+    backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
+    backfill.add_argument("first", metavar="FROM")
+    backfill.add_argument("last", metavar="TO")
+    commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
+    docs = commands.add_parser("docs", help="write docs/dags.md from the DAGs")
+    docs.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    chosen = parser.parse_args(arguments)
+
+    # So that `with` blocks end and no service stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
+    try:
+        match chosen.command:
+            case "demo":
+                return run_demo()
+            case "month":
+                return run_month(Month.parse(chosen.month))
+            case "backfill":
+                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
+            case "up":
+                return run_up()
+            case _:
+                from ispeed.dag_pages import write_dag_pages
+
+                return write_dag_pages(check=chosen.check)
+    except UserError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return USER_ERROR
+    except ServiceError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return FAULT
+    except KeyboardInterrupt:
+        print("\nstopped")
+        return STOPPED
+
+
+def run_demo() -> int:
+    """Publish 2024-10 from sample exports, made where the exports folder has no month."""
+    settings = Settings.from_environment()
+    if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
+        print(f"exports found in {shown(settings.exports)}")
+    else:
+        from ispeed.sample import make_exports
+
+        started = time.monotonic()
+        make_exports(settings, list(DEMO_MONTHS))
+        print(
+            f"sample exports of {DEMO_MONTHS[0]} to {DEMO_MONTHS[-1]} made in {shown(settings.exports)} "
+            f"({time.monotonic() - started:.1f} s)"
+        )
+    code = run_month(DEMO_MONTHS[-1])
+    if code == OK:
+        print("\nnext:")
+        print(f"  make month M={DEMO_MONTHS[1]}                        another month")
+        print(f"  make backfill FROM={DEMO_MONTHS[0]} TO={DEMO_MONTHS[-1]}   all three, in order, on a real scheduler")
+        print("  make up                                     Airflow with its page")
+    return code
+
+
+def run_month(month: Month) -> int:
+    """Run the three DAGs for one month in this process, without a scheduler, and say what was published."""
+    os.environ.setdefault("ISPEED_WAIT_SECONDS", "30")
+    os.environ.setdefault("ISPEED_SETTLE_SECONDS", "2")
+    os.environ.update(airflow_environment())
+    settings = Settings.from_environment()
+    _seed_registry(settings)
+    before = latest_revision(settings, month)
+    log = _log_folder() / f"month-{month}.log"
+    started = time.monotonic()
+    with _output_to(log) as say:
+        from ispeed import month_run
+
+        failure = month_run.run_month(month, say)
+    if failure is not None:
+        print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
+        return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT
+    print(f"{month} done in {time.monotonic() - started:.1f} s; log: {shown(log)}\n")
+    print_publication(settings, month, before)
+    return OK
+
+
+def run_backfill(first: Month, last: Month) -> int:
+    """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
+    months = _months(first, last)
+    # Exports of months gone by do not grow: a short look will do.
+    os.environ.setdefault("ISPEED_SETTLE_SECONDS", "10")
+    environment = airflow_environment()
+    os.environ.update(environment)
+    settings = Settings.from_environment()
+    for month in months:
+        folder = settings.exports_of(month)
+        if not read_export_folder(folder).files:
+            raise UserError(
+                f"export folder {folder}", "no file", f"the export of {month}", "put it there, or backfill other months"
+            )
+    _seed_registry(settings)
+    logs = _log_folder()
+    print(f"starting Airflow; logs: {shown(logs)}/backfill-*.log")
+    started = time.monotonic()
+    with Services("backfill", environment, logs) as services:
+        print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
+        states = backfill(services, months, print)
+    failed = [month for month in months if states[month] != "success"]
+    for month in months:
+        print(f"{month}  {states[month]}")
+    print(f"{len(months) - len(failed)} of {len(months)} months done in {time.monotonic() - started:.1f} s")
+    if failed:
+        task_logs = Path(environment["AIRFLOW_HOME"]) / "logs"
+        print(f"logs: {shown(logs)}/backfill-*.log and {shown(task_logs)}", file=sys.stderr)
+        return FAULT
+    print_publication(settings, months[-1])
+    return OK
+
+
+def run_up() -> int:
+    """Airflow with its page on a local port, until Ctrl-C."""
+    environment = airflow_environment()
+    os.environ.update(environment)
+    _seed_registry(Settings.from_environment())
+    logs = _log_folder()
+    print(f"starting Airflow; logs: {shown(logs)}/up-*.log")
+    with Services("up", environment, logs, port=int(environment.get("AIRFLOW__API__PORT") or 8080)) as services:
+        print(f"\n  {services.url}   user: admin   password: {services.password}\n\nCtrl-C stops it")
+        while True:
+            services.check_alive()
+            time.sleep(1)
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[Say]:
+    """Send all that Airflow prints to a file; what is yielded still writes to the terminal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    terminal = os.fdopen(os.dup(1), "w", encoding="utf-8")
+
+    def say(text: str) -> None:
+        terminal.write(text)
+        terminal.flush()
+
+    with log.open("ab") as file, terminal:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield say
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for target, original in enumerate(kept, start=1):
+                os.dup2(original, target)
+                os.close(original)
+
+
+def _seed_registry(settings: Settings) -> None:
+    """Give a new installation the registry that the project ships."""
+    if settings.registry.exists():
+        return
+    partial = settings.registry.with_name(settings.registry.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(INCLUDE / "registry", partial)
+    partial.rename(settings.registry)
+    print(f"seed registry copied to {shown(settings.registry)}")
+
+
+def _months(first: Month, last: Month) -> list[Month]:
+    if first > last:
+        raise UserError("months", f"FROM={first} TO={last}", "FROM not after TO", "give the earlier month first")
+    months = [first]
+    while months[-1] < last:
+        months.append(months[-1].next)
+    return months
+
+
+def _log_folder() -> Path:
+    folder = Path(os.environ.get("ISPEED_VAR") or PROJECT / "var").absolute() / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []

@@ -1,0 +1,169 @@
+"""The source contract: how one export format is to be read. What it does not declare is not guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+
+from ispeed.errors import UserError
+from ispeed.text import fold
+
+# The columns that staging knows, in the order of `staging_measurement.sql`.
+COLUMNS = (
+    "measurement_id",
+    "measured_at",
+    "device_id",
+    "referral_code",
+    "province_code",
+    "district_code",
+    "district_name",
+    "commune_code",
+    "commune_name",
+    "operator",
+    "technology",
+    "download_mbps",
+    "upload_mbps",
+    "ping_ms",
+    "jitter_ms",
+    "packet_loss_pct",
+    "latitude",
+    "longitude",
+    "location_accuracy_m",
+    "os",
+    "device_model",
+    "app_version",
+)
+REQUIRED = ("measured_at", "technology", "download_mbps")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How files of one name pattern are written."""
+
+    pattern: str
+    encoding: str
+    delimiter: str
+    quote: str
+    decimal: str
+    thousands: str
+    timestamp_formats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One export format. `headers` maps each of our columns to the header texts it may have."""
+
+    name: str
+    timezone: str
+    missing: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    headers: Mapping[str, tuple[str, ...]]
+    ignored: tuple[str, ...]
+    constants: Mapping[str, str]
+    values: Mapping[str, Mapping[str, str]]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what the contract says, whatever its comments."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def shape_of(self, file_name: str) -> Shape:
+        """The first shape whose pattern fits. Raises `UserError` where none does."""
+        for shape in self.shapes:
+            if fnmatchcase(file_name.lower(), shape.pattern):
+                return shape
+        raise UserError(
+            f"file {file_name}",
+            "no shape of the source contract fits its name",
+            "a name like " + " or ".join(shape.pattern for shape in self.shapes),
+            "rename or convert the file, or declare its shape in the source contract",
+        )
+
+    def match_headers(self, file_name: str, found: Sequence[str]) -> list[str | None]:
+        """Our column for each header of a file, None for one that is not declared.
+
+        Raises `UserError` where a required column is missing or two headers mean the same column.
+        """
+        column_of = {fold(text): column for column, texts in self.headers.items() for text in texts}
+        columns = [column_of.get(fold(text)) for text in found]
+        for column in COLUMNS:
+            if columns.count(column) > 1:
+                raise UserError(
+                    f"file {file_name}, row 1",
+                    f"{columns.count(column)} headers for {column}: "
+                    + ", ".join(text for text, name in zip(found, columns, strict=True) if name == column),
+                    "one",
+                    "remove one of the columns, or correct the source contract",
+                )
+        for column in REQUIRED:
+            if column not in columns and column not in self.constants:
+                raise UserError(
+                    f"file {file_name}, row 1",
+                    f"no header for the required column {column}; the headers are: " + ", ".join(found),
+                    " or ".join(repr(text) for text in self.headers.get(column, ())) or f"a declared {column}",
+                    f"add the new header text under columns.{column}.headers of the source contract",
+                )
+        return columns
+
+
+def read_contract(path: Path) -> Contract:
+    """Read a contract. Raises `UserError` naming the file and the key that is wrong."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(str(path), str(error), "a source contract in YAML", "mend or restore the file") from error
+    try:
+        contract = Contract(
+            name=document["name"],
+            timezone=document["timezone"],
+            missing=tuple(document["missing"]),
+            shapes=tuple(_read_shape(shape) for shape in document["shapes"]),
+            headers={column: tuple(entry["headers"]) for column, entry in document["columns"].items()},
+            ignored=tuple(document.get("ignored", ())),
+            constants=dict(document.get("constants", {})),
+            values={
+                column: {fold(found): value for found, value in mapping.items()}
+                for column, mapping in document.get("values", {}).items()
+            },
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            str(path),
+            f"key {error} is missing or not of the right form",
+            "name, timezone, missing, shapes, columns (with headers)",
+            "compare with include/sources/ispeed.yaml",
+        ) from error
+    _check_contract(path, contract)
+    return contract
+
+
+def _read_shape(shape: dict[str, Any]) -> Shape:
+    return Shape(**{**shape, "timestamp_formats": tuple(shape["timestamp_formats"])})
+
+
+def _check_contract(path: Path, contract: Contract) -> None:
+    for name in (*contract.headers, *contract.constants, *contract.values):
+        if name not in COLUMNS:
+            raise UserError(f"{path}, {name}", "not a column of ours", ", ".join(COLUMNS), "correct the name")
+    try:
+        ZoneInfo(contract.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise UserError(
+            f"{path}, timezone", repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
+        ) from error
+    for shape in contract.shapes:
+        if shape.decimal not in (".", ",") or shape.decimal == shape.thousands:
+            raise UserError(
+                f"{path}, shape {shape.pattern}",
+                f"decimal {shape.decimal!r} and thousands {shape.thousands!r}",
+                "decimal '.' or ',' and another mark (or none) for thousands",
+                "declare how the export writes numbers",
+            )

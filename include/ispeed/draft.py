@@ -1,0 +1,328 @@
+"""The draft: a month's next revision as it will be published, or the word that nothing changed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ispeed
+from ispeed.checks import row_reasons
+from ispeed.database import Database
+from ispeed.engine import Row, open_engine
+from ispeed.lake import month_lock, read_step, replaced_folder, write_json
+from ispeed.landing import Landing, read_landing
+from ispeed.months import Month
+from ispeed.policy import Policy, read_policy
+from ispeed.reports import read_report
+from ispeed.settings import INCLUDE, Settings
+from ispeed.tables import REPORT_TABLES, Table
+from ispeed.workbook.book import write_workbook
+from ispeed.workbook.content import Change, CheckLine, Content, SourceFile, WorkbookPolicy
+
+Tables = dict[str, list[Row]]
+_WINDOWS = {
+    "hour": "một giờ",
+    "4h": "bốn giờ",
+    "day": "một ngày, giờ Việt Nam",
+    "month": "một tháng",
+}
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ADAPTED = {"text": "string", "integer": "integer", "double": "number", "date": "date", "timestamp": "datetime"}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What `draft.json` says of a draft. `revision` is the one it would become, or the one that it equals."""
+
+    revision: int
+    fingerprint: str
+    is_unchanged: bool
+    n_raw: int
+    n_accepted: int
+    n_quarantined: int
+    why: str
+
+
+def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
+    """Write `draft/month=…/`: workbook, csv folder, manifest, as the next revision of the month.
+
+    Returns what `draft.json` says. Where nothing changed since the published revision, only that is noted.
+    """
+    policy = read_policy(settings.policy, month.last_day)
+    landing = read_landing(settings, month)
+    report = read_step(settings, "report", month, "build_reports")
+    database = Database(settings.database_url)
+    with month_lock(settings, month), open_engine() as engine:
+        tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
+        origin = _origin(settings, policy, report)
+        fingerprint = _sha256_of({**origin, "registry": None, "tables": tables})
+        published = database.publication(month)
+        is_unchanged = published is not None and published["fingerprint"] == fingerprint
+        revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
+        for rows in tables.values():
+            for row in rows:
+                row["revision"] = revision
+        causes = _causes(settings, month, published, origin)
+        quality = _quality_totals(tables["report_quality_month"])
+        draft = Draft(
+            revision=revision,
+            fingerprint=fingerprint,
+            is_unchanged=is_unchanged,
+            n_raw=quality["raw"],
+            n_accepted=quality["accepted"],
+            n_quarantined=quality["quarantined"],
+            why="; ".join(causes) or "Phát hành lần đầu",
+        )
+        with replaced_folder(settings.lake_of("draft", month)) as folder:
+            write_json(folder / "draft.json", asdict(draft))
+            if not is_unchanged:
+                changes = _changes(database, month, published, tables, causes)
+                content = _content(settings, month, policy, landing, revision, tables, database, changes, causes)
+                _write_files(folder / "files", content, policy, origin, draft)
+    return asdict(draft)
+
+
+def read_draft(settings: Settings, month: Month) -> Draft:
+    """The month's draft. Raises `UserError` where none was written."""
+    return Draft(**read_step(settings, "draft", month, "write_workbooks"))
+
+
+def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables:
+    """The report tables of the draft, with their revision, as they go into the reports database."""
+    with open_engine() as engine:
+        tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
+    for rows in tables.values():
+        for row in rows:
+            row["revision"] = revision
+    return tables
+
+
+def _origin(settings: Settings, policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that a revision is made from, by hash; what differs between two is why they differ."""
+    rules = {
+        str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("sql", "expectations")
+        for path in sorted((INCLUDE / folder).rglob("*.*"))
+    }
+    registry = json.loads((settings.lake / "registry" / "registry.json").read_text(encoding="utf-8"))
+    return {
+        "inputs": report["core"]["inputs"],
+        "policy": policy.fingerprint,
+        "rules": _sha256_of(rules),
+        "version": ispeed.__version__,
+        "previous_revision": report["previous"],
+        "registry": registry["files"],
+    }
+
+
+def _causes(settings: Settings, month: Month, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
+    """Vietnamese sentences on what differs from the published revision; none on a first issue."""
+    if published is None:
+        return []
+    manifest = settings.share_of(month) / f"r{published['revision']}" / "manifest.json"
+    before = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    before_inputs, inputs = before.get("inputs", {}), origin["inputs"]
+    sentences = {
+        "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
+        "Cách đọc tệp (hợp đồng nguồn) thay đổi": before_inputs.get("contract") != inputs["contract"],
+        "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi": before.get("registry") != origin["registry"],
+        "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
+        "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
+        != (origin["rules"], origin["version"]),
+        "Số liệu tháng trước được phát hành lại": before.get("previous_revision") != origin["previous_revision"],
+    }
+    return [sentence for sentence, differs in sentences.items() if differs]
+
+
+def _changes(
+    database: Database, month: Month, published: Row | None, tables: Tables, causes: Sequence[str]
+) -> list[Change]:
+    """Every cell that differs from the published revision, by table and key."""
+    if published is None:
+        return []
+    cause = "; ".join(causes)
+    changes = []
+    for table in REPORT_TABLES:
+        before = {_key(table, row): row for row in database.rows(table.name, month, published["revision"])}
+        after = {_key(table, row): row for row in tables[table.name]}
+        columns = [name for name in table.column_names if name not in ("month", "revision", *table.key)]
+        for key in sorted(before.keys() | after.keys()):
+            old, new = before.get(key, {}), after.get(key, {})
+            changes += [
+                Change(table.name, ", ".join(key), column, old.get(column), new.get(column), cause)
+                for column in columns
+                if old.get(column) != new.get(column)
+            ]
+    return changes
+
+
+def _key(table: Table, row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in table.key)
+
+
+def _quality_totals(rows: Sequence[Row]) -> dict[str, int]:
+    totals = {"raw": 0, "accepted": 0, "quarantined": 0, "flagged": 0}
+    for row in rows:
+        totals[row["outcome"]] += row["n_rows"]
+    return totals
+
+
+def _content(
+    settings: Settings,
+    month: Month,
+    policy: Policy,
+    landing: Landing,
+    revision: int,
+    tables: Tables,
+    database: Database,
+    changes: Sequence[Change],
+    causes: Sequence[str],
+) -> Content:
+    previous = database.current_revision(month.previous)
+    report_folder = settings.lake_of("report", month)
+    results = [
+        *read_step(settings, "quarantine", month, "check")["results"],
+        *read_step(settings, "core", month, "build_core")["results"],
+        *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
+    ]
+    next_month = month.next.next
+    return Content(
+        month=month,
+        revision=revision,
+        tables=tables,
+        policy=WorkbookPolicy(
+            province_code=policy.province.code,
+            province_name=policy.province.name,
+            parent_body=policy.parent_body,
+            issuer=policy.issuer,
+            place=policy.province.place,
+            publish_minimum=policy.publish_minimum,
+            assess_minimum=policy.assess_minimum,
+            device_minimum=policy.device_minimum,
+            targets=policy.target_download_mbps,
+            speed_max=policy.speed_max_mbps,
+            low_location_accuracy_m=policy.location_accuracy_max_m,
+            window=_WINDOWS[policy.window],
+            next_release=date(next_month.year, next_month.number, policy.report_day),
+            contact=policy.contact,
+            licence=policy.licence,
+            reference=policy.reference,
+        ),
+        checks=[
+            CheckLine(
+                table=result["table"],
+                description_vi=result["description_vi"],
+                severity=result["severity"],
+                action=result["on_failure"],
+                reason=result["reason"],
+                passed=result["passed"],
+                n_rows=result["n_rows"],
+            )
+            for result in results
+        ],
+        reasons={reason: wording for _, reason, wording in row_reasons()},
+        sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
+        changes=changes,
+        change_causes=causes,
+        is_sample=landing.is_sample,
+        previous_province=database.rows("report_province_month", month.previous, previous) if previous else (),
+    )
+
+
+def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping[str, Any], draft: Draft) -> None:
+    (folder / "csv").mkdir(parents=True)
+    write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
+    for table in REPORT_TABLES:
+        (folder / "csv" / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
+    write_json(folder / "csv" / "datapackage.json", _data_package(content))
+    outputs = [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "n_bytes": path.stat().st_size,
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    manifest = {
+        "month": str(content.month),
+        "revision": content.revision,
+        "is_sample": content.is_sample,
+        "why": draft.why,
+        "fingerprint": draft.fingerprint,
+        "origin": origin,
+        "inputs": [asdict(source) for source in content.sources],
+        "outputs": outputs,
+        "policy": {**asdict(policy)},
+        "rows": {
+            "raw": draft.n_raw,
+            "accepted": draft.n_accepted,
+            "quarantined": draft.n_quarantined,
+            "tables": {name: len(rows) for name, rows in content.tables.items()},
+        },
+        "versions": {"ispeed": ispeed.__version__} | {name: version(name) for name in ("duckdb", "xlsxwriter")},
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def _csv(table: Table, rows: Sequence[Mapping[str, object]]) -> bytes:
+    """UTF-8 with a byte order mark, for Excel; a text that a spreadsheet would run as a formula gets a leading '."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(table.column_names)
+    for row in rows:
+        writer.writerow([_csv_cell(row[name]) for name in table.column_names])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def _data_package(content: Content) -> dict[str, Any]:
+    """The csv folder's description (Frictionless Data Package)."""
+    return {
+        "profile": "tabular-data-package",
+        "name": f"ispeed-{content.policy.province_code}-{content.month}-r{content.revision}",
+        "title": f"i-Speed {content.policy.province_name} {content.month}" + (" (DỮ LIỆU MẪU)" * content.is_sample),
+        "version": str(content.revision),
+        "resources": [
+            {
+                "name": table.name,
+                "path": f"{table.name}.csv",
+                "profile": "tabular-data-resource",
+                "encoding": "utf-8-sig",
+                "title": table.comment,
+                "description": "Text that starts with = + - @ tab or line break has a ' put before it.",
+                "schema": {
+                    "primaryKey": ["month", "revision", *table.key],
+                    "missingValues": [""],
+                    "fields": [
+                        {
+                            "name": column.name,
+                            "type": _ADAPTED[column.type],
+                            "title": column.heading,
+                            "description": column.comment,
+                        }
+                        for column in table.columns
+                    ],
+                },
+            }
+            for table in REPORT_TABLES
+        ],
+    }
+
+
+def _sha256_of(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""The one way to run SQL: files of `include/sql/` and rule queries over named relations on a scratch DuckDB.
+
+Values reach SQL as relations (`params`) or bound parameters, never as text.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ispeed.settings import INCLUDE
+
+Row = dict[str, Any]
+_TYPES = {"text": "varchar", "integer": "bigint", "double": "double", "date": "date", "timestamp": "timestamp"}
+
+
+class Engine:
+    """Named relations and the SQL files over them. Its database file is scratch, gone when the engine closes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "scratch.duckdb"
+        self._connection = duckdb.connect(str(self.database))
+        self._connection.execute("set timezone = 'UTC'")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def read_parquet(self, name: str, *paths: Path) -> None:
+        """Make the Parquet files the relation `name`, in the order of their names."""
+        self._connection.read_parquet([str(path) for path in sorted(paths)]).create_view(name, replace=True)
+
+    def add_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Make `rows` the relation `name`; `columns` gives each column's type (text, integer, double, date, …)."""
+        declared = ", ".join(f"{_quoted(column)} {_TYPES[kind]}" for column, kind in columns.items())
+        self._connection.execute(f"create or replace table {_quoted(name)} ({declared})")
+        if rows:
+            # One bound list a column: inserting row by row costs a statement each.
+            values = ", ".join(f"unnest(?::{_TYPES[kind]}[])" for kind in columns.values())
+            self._connection.execute(
+                f"insert into {_quoted(name)} select {values}", [list(column) for column in zip(*rows, strict=True)]
+            )
+
+    def create(self, name: str, sql_file: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Make the result of `include/sql/<sql_file>` the relation `name`."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.execute(f"create or replace table {_quoted(name)} as {sql}", parameters)
+
+    def create_from_query(self, name: str, query: str) -> None:
+        """Make the result of a rule's query the relation `name`."""
+        self._connection.execute(f"create or replace table {_quoted(name)} as {query}")
+
+    def run(self, query: str, parameters: Any = None) -> None:
+        self._connection.execute(query, parameters)
+
+    def rows(self, query: str, parameters: Any = None) -> list[Row]:
+        """The result of a query as dicts by column name."""
+        cursor = self._connection.execute(query, parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+    def value(self, query: str, parameters: Any = None) -> Any:
+        """The first column of the first row."""
+        row = self._connection.execute(query, parameters).fetchone()
+        return row[0] if row else None
+
+    def write_parquet(self, query: str, path: Path) -> None:
+        """Write a query's result to `path`."""
+        self._connection.sql(query).write_parquet(str(path), compression="zstd")
+
+
+@contextmanager
+def open_engine() -> Iterator[Engine]:
+    """An engine on a scratch folder that is removed with it."""
+    with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        engine = Engine(Path(folder))
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

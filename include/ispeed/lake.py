@@ -1,0 +1,98 @@
+"""The lake on disk: one folder a layer and month, replaced whole, by one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ispeed.errors import UserError
+from ispeed.months import Month
+from ispeed.settings import Settings
+
+
+@contextmanager
+def month_lock(settings: Settings, month: Month) -> Iterator[None]:
+    """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself."""
+    folder = settings.lake / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{month}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` that takes its place, synced, when the block ends well, and goes when it does not.
+
+    What killed runs left beside `target` goes too; hold the month's lock.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(left_over)
+    new = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield new
+        new.chmod(0o755)
+        sync_folder(new)
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+            os.rename(target, old / "old")
+            os.rename(new, target)
+            shutil.rmtree(old)
+        else:
+            os.rename(new, target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have every file and folder below `folder` on disk before anyone is told of it."""
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+        _sync(path.parent)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_file(path, (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_step(settings: Settings, layer: str, month: Month, task: str) -> dict[str, Any]:
+    """What the task that wrote a layer noted of it. Raises `UserError` naming the task to run where it did not run."""
+    path = settings.lake_of(layer, month) / f"{layer}.json"
+    if not path.exists():
+        raise UserError(
+            f"month {month}", f"no {path}", f"the result of the task {task}", f"run {task} for {month} first"
+        )
+    step: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return step
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,111 @@
+"""Landing: the export files of a month as received, kept by the sha256 of their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ispeed.contracts import read_contract
+from ispeed.errors import UserError
+from ispeed.exports import read_export_folder
+from ispeed.lake import month_lock, read_step, write_json
+from ispeed.months import Month
+from ispeed.settings import Settings
+
+SAMPLE_MARK = ".sample"
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One export file. `received_at` is when these bytes first came, ISO 8601 in UTC."""
+
+    source_file: str
+    sha256: str
+    n_bytes: int
+    received_at: str
+
+    def path(self, settings: Settings, month: Month) -> Path:
+        return settings.lake_of("landing", month) / self.sha256
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What a month consists of now. `is_sample`: made up, and to be marked so wherever it is shown."""
+
+    files: tuple[LandedFile, ...]
+    is_sample: bool
+
+
+def land(settings: Settings, month: Month) -> dict[str, Any]:
+    """Copy the month's exports into the lake and note them in `landing.json`.
+
+    Returns counts for the log. Raises `UserError` where there is no file or one that the source contract has no
+    shape for. Bytes that landed before stay, also those of files that are gone or replaced.
+    """
+    contract = read_contract(settings.source)
+    folder = settings.exports_of(month)
+    paths = [folder / file.name for file in read_export_folder(folder).files]
+    if not paths:
+        raise UserError(f"folder {folder}", "no export file", f"the export of {month}", "put the files there")
+    for path in paths:
+        contract.shape_of(path.name)
+    with month_lock(settings, month):
+        target = settings.lake_of("landing", month)
+        target.mkdir(parents=True, exist_ok=True)
+        for left_over in target.glob(".*.part"):
+            left_over.unlink()
+        known = _first_receipts(target)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        files = [_land_file(path, target, known, now) for path in paths]
+        is_sample = (folder / SAMPLE_MARK).exists()
+        receipts = known | {file.sha256: file.received_at for file in files}
+        write_json(
+            target / "landing.json",
+            {"files": [asdict(file) for file in files], "is_sample": is_sample, "receipts": receipts},
+        )
+    return {"n_files": len(files), "n_bytes": sum(file.n_bytes for file in files), "is_sample": is_sample}
+
+
+def read_landing(settings: Settings, month: Month) -> Landing:
+    """The month's landing. Raises `UserError` where the month has not landed."""
+    step = read_step(settings, "landing", month, "land")
+    return Landing(tuple(LandedFile(**file) for file in step["files"]), step["is_sample"])
+
+
+def _first_receipts(target: Path) -> dict[str, str]:
+    note = target / "landing.json"
+    if not note.exists():
+        return {}
+    receipts: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))["receipts"]
+    return receipts
+
+
+def _land_file(path: Path, target: Path, known: dict[str, str], now: str) -> LandedFile:
+    """Copy and hash in one reading, so that the hash is that of the bytes kept, whatever happens to the source."""
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=target)
+    part = Path(name)
+    try:
+        digest, n_bytes = hashlib.sha256(), 0
+        with open(path, "rb") as source, os.fdopen(handle, "wb") as copy:
+            while block := source.read(1 << 20):
+                digest.update(block)
+                copy.write(block)
+                n_bytes += len(block)
+            copy.flush()
+            os.fsync(copy.fileno())
+        sha256 = digest.hexdigest()
+        if (target / sha256).exists():
+            part.unlink()
+        else:
+            part.chmod(0o444)
+            shutil.move(part, target / sha256)
+    finally:
+        part.unlink(missing_ok=True)
+    return LandedFile(path.name, sha256, n_bytes, known.get(sha256, now))

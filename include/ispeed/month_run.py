@@ -1,0 +1,86 @@
+"""One month through the three DAGs in this process, without a scheduler.
+
+Airflow reads its settings when it is imported: set the environment (`ispeed.services.airflow_environment`) before this
+module is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.dag_processing.dagbag import DagBag
+from airflow.listeners import hookimpl
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.listener import get_listener_manager
+from airflow.utils.db import initdb
+
+from ispeed.months import Month
+from ispeed.services import DAG_IDS
+from ispeed.settings import PROJECT
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a month did not get through. `is_user_error`: it is the data or the settings that must be mended."""
+
+    text: str
+    is_user_error: bool
+    is_stopped: bool = False
+
+
+def run_month(month: Month, say: Callable[[str], None]) -> Failure | None:
+    """Run every DAG for the month and tell, task by task, how long it took. Returns why it failed, if it did."""
+    started = time.monotonic()
+    tasks = _TaskTimes(say)
+    get_listener_manager().add_listener(tasks)
+    initdb()
+    dags = DagBag(PROJECT / "dags")
+    if dags.import_errors:
+        return Failure("\n".join(f"{file}: {text}" for file, text in dags.import_errors.items()), is_user_error=False)
+    say(f"{'Airflow loaded':<36}{time.monotonic() - started:>7.1f} s\n")
+    for dag_id in DAG_IDS:
+        dag = dags.dags[dag_id]
+        for task in dag.tasks:
+            # Someone is watching: a fault is told at once, and the command typed again.
+            task.retries = 0
+        run = dag.test(logical_date=None, run_conf={"month": str(month)})
+        if run.state != "success":
+            say("\n")
+            return Failure(
+                str(tasks.error or f"{dag_id} ended as {run.state}"),
+                is_user_error=isinstance(tasks.error, AirflowFailException),
+                is_stopped=isinstance(tasks.error, KeyboardInterrupt),
+            )
+    return None
+
+
+class _TaskTimes:
+    """A listener of Airflow's: tells of each task when it begins and when it ends, and keeps the error of one."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._started: dict[str, float] = {}
+        self.error: BaseException | str | None = None
+
+    @hookimpl
+    def on_task_instance_running(self, task_instance: Any) -> None:
+        """A task begins; a deferred task begins twice."""
+        name = f"{task_instance.dag_id}.{task_instance.task_id}"
+        if name not in self._started:
+            self._started[name] = time.monotonic()
+            self._say(f"{name:<36}")
+
+    @hookimpl
+    def on_task_instance_success(self, task_instance: Any) -> None:
+        """A task is done."""
+        seconds = time.monotonic() - self._started[f"{task_instance.dag_id}.{task_instance.task_id}"]
+        self._say(f"{seconds:>7.1f} s\n")
+
+    @hookimpl
+    def on_task_instance_failed(self, error: BaseException | str | None) -> None:
+        """A task failed."""
+        self.error = error
+        self._say(" failed")

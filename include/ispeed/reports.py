@@ -1,0 +1,146 @@
+"""The report tables of a month: computed from the core, checked, and kept in the lake until they are published."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from ispeed.checks import add_policy, row_reasons, run_suite, stop_where_critical
+from ispeed.core import read_staging
+from ispeed.database import Database
+from ispeed.engine import Engine, Row, open_engine
+from ispeed.lake import month_lock, read_step, replaced_folder, write_json
+from ispeed.months import Month
+from ispeed.policy import Policy, read_policy
+from ispeed.registry import read_registry
+from ispeed.settings import Settings
+from ispeed.statistics import interval_ranks
+from ispeed.tables import REPORT_TABLES, Table
+
+# The tables whose download median is compared with the month before: cell, key and subkey of `cell_figure`.
+_COMPARED = {
+    "report_commune_month": ("commune", "commune_code", None),
+    "report_referral_code_month": ("referral_code", "referral_code", None),
+    "report_organisation_month": ("organisation", "organisation_code", None),
+    "report_operator_month": ("operator", "operator", "technology"),
+    "report_province_month": ("province", None, None),
+}
+_STEPS = (
+    "month_commune",
+    "month_referral_code",
+    "month_organisation",
+    "cell_listed",
+    "cell_sample",
+    "cell_value",
+)
+
+
+def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
+    """Write `report/month=…/`: one Parquet file a report table, and `report.json`. Returns rows per table."""
+    policy = read_policy(settings.policy, month.last_day)
+    core = read_step(settings, "core", month, "build_core")
+    with month_lock(settings, month), open_engine() as engine:
+        _read_core(engine, settings, month, policy)
+        previous = _add_previous(engine, settings, month)
+        engine.create("core_sample", "core/core_sample.sql")
+        for name in _STEPS:
+            engine.create(name, f"report/{name}.sql")
+        counts = engine.rows("select distinct n from cell_value")
+        engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
+        for name in ("cell_metric", "cell_figure"):
+            engine.create(name, f"report/{name}.sql")
+        with replaced_folder(settings.lake_of("report", month)) as folder:
+            n_rows = {}
+            for table in REPORT_TABLES:
+                engine.create(table.name, f"report/{table.name}.sql")
+                columns = ", ".join(name for name in table.column_names if name != "revision")
+                order = ", ".join(f"{key} desc" if key == "network" else key for key in table.key)
+                engine.write_parquet(
+                    f"select {columns} from {table.name} order by {order}", folder / f"{table.name}.parquet"
+                )
+                n_rows[table.name] = engine.value(f"select count(*) from {table.name}")
+            write_json(folder / "report.json", {"n_rows": n_rows, "core": core, "previous": previous})
+    return n_rows
+
+
+def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
+    """Run the suites of the report tables. Returns checks run and failed; raises `CheckFailed` at a critical one."""
+    policy = read_policy(settings.policy, month.last_day)
+    read_step(settings, "report", month, "build_reports")
+    folder = settings.lake_of("report", month)
+    with month_lock(settings, month), open_engine() as engine:
+        _read_core(engine, settings, month, policy)
+        for table in REPORT_TABLES:
+            engine.read_parquet(table.name, folder / f"{table.name}.parquet")
+        results = [result for table in REPORT_TABLES for result in run_suite(engine, table.name)]
+        write_json(folder / "checks.json", [asdict(result) for result in results])
+    stop_where_critical(month, results)
+    return {"n_checks": len(results), "n_failed": sum(not result.passed for result in results)}
+
+
+def read_report(engine: Engine, settings: Settings, month: Month, table: Table) -> list[Row]:
+    """The rows of one report table as built, in the order in which they are published, without their revision."""
+    engine.read_parquet(table.name, settings.lake_of("report", month) / f"{table.name}.parquet")
+    return engine.rows(f"select * from {table.name}")
+
+
+def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy) -> None:
+    read_staging(engine, settings, month)
+    for name in ("core_measurement", "flag_measurement"):
+        engine.read_parquet(name, settings.lake_of("core", month) / f"{name}.parquet")
+    read_registry(engine, settings)
+    add_policy(engine, policy, month)
+    engine.add_rows(
+        "row_reason",
+        {"outcome": "text", "reason": "text"},
+        [(outcome, reason) for outcome, reason, _ in row_reasons()],
+    )
+    engine.add_rows(
+        "integrity_threshold",
+        {"indicator": "text", "threshold": "double"},
+        list(policy.integrity_threshold.items()),
+    )
+
+
+def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | None:
+    """Make `previous_figure`: medians of the month before as last published. Returns that revision, None if none.
+
+    A commune stands in it only where it is the same unit of the registry in both months: codes are reused.
+    """
+    database = Database(settings.database_url)
+    revision = database.current_revision(month.previous)
+    same_unit = _same_units(engine, month)
+    rows: list[tuple[Any, ...]] = []
+    if revision is not None:
+        for table, (cell, key, subkey) in _COMPARED.items():
+            rows += [
+                (
+                    cell,
+                    row["network"],
+                    row[key] if key else "",
+                    row[subkey] if subkey else "",
+                    row["download_mbps_median"],
+                )
+                for row in database.rows(table, month.previous, revision)
+                if cell != "commune" or row["commune_code"] in same_unit
+            ]
+    engine.add_rows(
+        "previous_figure",
+        dict.fromkeys(("cell", "network", "cell_key", "cell_subkey"), "text") | {"download_mbps_median": "double"},
+        rows,
+    )
+    engine.add_rows("previous_month", {"is_published": "integer"}, [(int(revision is not None),)])
+    return revision
+
+
+def _same_units(engine: Engine, month: Month) -> set[str]:
+    """Codes that mean the same row of the registry at the end of this month and of the one before."""
+
+    def units(day: date) -> set[tuple[Any, ...]]:
+        rows = engine.rows(
+            "select commune_code, valid_from from commune where ? between valid_from and valid_to", [day]
+        )
+        return {(row["commune_code"], row["valid_from"]) for row in rows}
+
+    return {code for code, _ in units(month.last_day) & units(month.previous.last_day)}

@@ -1,0 +1,97 @@
+"""Where things are: read from the environment once, with defaults under `var/`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ispeed.errors import UserError
+from ispeed.months import Month
+
+PROJECT = Path(__file__).resolve().parents[2]
+INCLUDE = PROJECT / "include"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths, the reports database and the secret, as `.env.example` lists them."""
+
+    exports: Path
+    registry: Path
+    returns: Path
+    lake: Path
+    share: Path
+    database_url: str
+    source: Path
+    policy: Path
+    device_key: str
+    engine: str
+    settle_seconds: float = 60.0
+    wait_seconds: float = 7 * 24 * 3600.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read `ISPEED_*`. Raises `UserError` where a value cannot be used."""
+        var = Path(environment.get("ISPEED_VAR") or PROJECT / "var")
+
+        def folder(name: str, default: Path) -> Path:
+            value = environment.get(name) or str(default)
+            if "://" in value:
+                raise UserError(
+                    f"setting {name}", value, "a local folder", "object stores are not read yet: give a local folder"
+                )
+            return Path(value).expanduser().absolute()
+
+        def seconds(name: str, default: float) -> float:
+            text = environment.get(name) or str(default)
+            try:
+                value = float(text)
+            except ValueError:
+                value = -1.0
+            if not 0 <= value < float("inf"):
+                raise UserError(f"setting {name}", text, "a number of seconds, such as 60", "mend or unset it")
+            return value
+
+        engine = environment.get("ISPEED_ENGINE") or "duckdb"
+        if engine != "duckdb":
+            raise UserError("setting ISPEED_ENGINE", engine, "duckdb", "unset it; other engines are not built yet")
+        database = environment.get("ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
+        return cls(
+            exports=folder("ISPEED_EXPORTS", var / "exports"),
+            registry=folder("ISPEED_REGISTRY", var / "registry"),
+            returns=folder("ISPEED_RETURNS", var / "returns"),
+            lake=folder("ISPEED_LAKE", var / "lake"),
+            share=folder("ISPEED_SHARE", var / "share"),
+            database_url=database,
+            source=folder("ISPEED_SOURCE", INCLUDE / "sources" / "ispeed.yaml"),
+            policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
+            device_key=environment.get("ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
+            engine=engine,
+            settle_seconds=seconds("ISPEED_SETTLE_SECONDS", cls.settle_seconds),
+            wait_seconds=seconds("ISPEED_WAIT_SECONDS", cls.wait_seconds),
+        )
+
+    def exports_of(self, month: Month) -> Path:
+        return self.exports / str(month)
+
+    def lake_of(self, layer: str, month: Month) -> Path:
+        """The lake's folder of one layer (landing, staging, quarantine, core, report) and month."""
+        return self.lake / layer / f"month={month}"
+
+    def share_of(self, month: Month) -> Path:
+        return self.share / str(month)
+
+
+def _device_key_file(path: Path) -> str:
+    """The secret kept beside the data where none is set, made once, so that devices stay the same over months."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+        except FileExistsError:
+            pass
+    return path.read_text().strip()

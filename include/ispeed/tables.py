@@ -1,0 +1,228 @@
+"""The report tables: their columns, types, English comments and Vietnamese headings, written once.
+
+The SQL files of `include/sql/report/`, the reports database, the csv files and the workbook all take their columns
+from here, in this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ColumnType = Literal["text", "integer", "double", "date", "timestamp"]
+
+METRICS: Final = {
+    "download_mbps": ("Download", "Tải xuống (Mbps)"),
+    "upload_mbps": ("Upload", "Tải lên (Mbps)"),
+    "ping_ms": ("Ping", "Độ trễ (ms)"),
+    "jitter_ms": ("Jitter", "Biến động trễ (ms)"),
+}
+STATISTICS: Final = {
+    "median": ("median", "trung vị"),
+    "mean": ("mean", "trung bình"),
+    "p10": ("10th percentile", "p10"),
+    "p25": ("25th percentile", "p25"),
+    "p75": ("75th percentile", "p75"),
+    "p90": ("90th percentile", "p90"),
+    "ci_low": ("lower end of the 95 % interval of the median", "trung vị – cận dưới 95%"),
+    "ci_high": ("upper end of the 95 % interval of the median", "trung vị – cận trên 95%"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name in SQL, its type, what it holds (English), and its heading for readers (Vietnamese)."""
+
+    name: str
+    type: ColumnType
+    comment: str
+    heading: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One report table. `key` identifies a row within a month and revision."""
+
+    name: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def _text(name: str, comment: str, heading: str) -> Column:
+    return Column(name, "text", comment, heading)
+
+
+def _count(name: str, comment: str, heading: str) -> Column:
+    return Column(name, "integer", comment, heading)
+
+
+def _number(name: str, comment: str, heading: str) -> Column:
+    return Column(name, "double", comment, heading)
+
+
+MONTH: Final = Column("month", "date", "First day of the month that was measured", "Tháng")
+REVISION: Final = _count("revision", "Revision of the month's publication, from 1", "Bản phát hành")
+NETWORK: Final = _text("network", "mobile (2G to 5G) or fixed (WiFi, Cố định); never pooled", "Loại mạng")
+
+COUNTS: Final = (
+    _count("n_measurements", "Accepted measurements", "Lượt đo"),
+    _count("n_samples", "Representative samples", "Mẫu đại diện"),
+    _count("n_devices", "Distinct devices; a row without a device counts as its own", "Thiết bị"),
+)
+SPEEDS: Final = tuple(
+    _number(
+        f"{metric}_{statistic}",
+        f"{metric_name} over representative samples: {statistic_name} ({metric.rsplit('_', 1)[1]})",
+        f"{metric_heading}: {statistic_heading}",
+    )
+    for metric, (metric_name, metric_heading) in METRICS.items()
+    for statistic, (statistic_name, statistic_heading) in STATISTICS.items()
+)
+FIGURES: Final = (
+    *COUNTS,
+    *SPEEDS,
+    _number(
+        "share_at_target",
+        "Share (0 to 1) of representative samples at or above their technology's download target; "
+        "2G, 3G and fixed have none and do not count",
+        "Tỷ lệ mẫu đạt mục tiêu",
+    ),
+    _count(
+        "n_missing_to_assess", "Measurements still missing to the number needed to assess (300)", "Còn thiếu đến 300"
+    ),
+    _text(
+        "reason",
+        "Why figures are blank: no_samples, below_publish_minimum (under 30 measurements), "
+        "too_few_devices (under 5 devices)",
+        "Lý do để trống",
+    ),
+    _number(
+        "download_mbps_median_change",
+        "Median download minus that of the month before, as published (Mbps)",
+        "Thay đổi trung vị tải xuống (Mbps)",
+    ),
+    _text(
+        "change_reason",
+        "Why the change is blank: no_previous_month, new_unit (not the same unit a month ago), blank_before, blank_now",
+        "Lý do không so sánh",
+    ),
+)
+
+
+def _table(name: str, comment: str, key: tuple[str, ...], *columns: Column) -> Table:
+    return Table(name, comment, key, (MONTH, REVISION, *columns))
+
+
+REPORT_COMMUNE_MONTH: Final = _table(
+    "report_commune_month",
+    "Phụ lục I: every commune of the registry as of the month, measured or not",
+    ("network", "commune_code"),
+    NETWORK,
+    _text("commune_code", "Commune code of the registry as of the month", "Mã xã"),
+    _text("commune_name", "Commune name without its kind", "Tên xã, phường, thị trấn"),
+    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
+    _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
+    _text("district_name", "District name; empty from 07/2025", "Huyện, thị xã, thành phố"),
+    *FIGURES,
+)
+REPORT_REFERRAL_CODE_MONTH: Final = _table(
+    "report_referral_code_month",
+    "Phụ lục II: every referral code valid in the month, and those met that are unknown or expired",
+    ("network", "referral_code"),
+    NETWORK,
+    _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
+    _text("holder_kind", "commune, organisation, or empty where the code is unknown", "Loại đơn vị giữ mã"),
+    _text("holder_code", "Commune or organisation code of the holder", "Mã đơn vị giữ mã"),
+    _text("holder_name", "Name of the holder", "Đơn vị giữ mã"),
+    *FIGURES,
+)
+REPORT_ORGANISATION_MONTH: Final = _table(
+    "report_organisation_month",
+    "Every organisation valid in the month, by the referral codes it holds",
+    ("network", "organisation_code"),
+    NETWORK,
+    _text("organisation_code", "Organisation code", "Mã cơ quan"),
+    _text("organisation_name", "Organisation name", "Cơ quan, đơn vị"),
+    _text("organisation_kind", "department, district, youth_union, school or other", "Loại cơ quan"),
+    _count("headcount", "Staff as told by the registry", "Số người"),
+    _number("n_measurements_per_head", "Accepted measurements divided by headcount", "Lượt đo mỗi người"),
+    *FIGURES,
+)
+REPORT_OPERATOR_MONTH: Final = _table(
+    "report_operator_month",
+    "Every operator and technology met in the month",
+    ("network", "operator", "technology"),
+    NETWORK,
+    _text("operator", "Brand of the operators registry; unknown where it is not in it", "Nhà mạng"),
+    _text("host_network", "Network that carries the brand", "Hạ tầng mạng"),
+    _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
+    *FIGURES,
+)
+REPORT_PROVINCE_MONTH: Final = _table(
+    "report_province_month",
+    "The province: every accepted measurement of the month",
+    ("network",),
+    NETWORK,
+    _text("province_code", "Province code", "Mã tỉnh"),
+    _text("province_name", "Province name", "Tỉnh"),
+    _count("n_communes", "Communes of the registry as of the month", "Số xã"),
+    _count("n_communes_publishable", "Communes with at least 30 accepted measurements", "Số xã đủ 30 lượt đo"),
+    _count("n_communes_assessable", "Communes with at least 300 accepted measurements", "Số xã đủ 300 lượt đo"),
+    *FIGURES,
+)
+REPORT_QUALITY_MONTH: Final = _table(
+    "report_quality_month",
+    "Every row accounted for: raw = accepted + quarantined per file; flagged rows are among the accepted",
+    ("source_file", "outcome", "reason"),
+    _text("source_file", "Name of the export file", "Tệp nguồn"),
+    _text("outcome", "raw, accepted, quarantined or flagged", "Kết quả"),
+    _text("reason", "Quarantine reason or flag; empty for raw and accepted", "Lý do"),
+    _count("n_rows", "Rows", "Số dòng"),
+)
+REPORT_INTEGRITY_MONTH: Final = _table(
+    "report_integrity_month",
+    "Evidence by referral code, with thresholds from policy; never a verdict",
+    ("referral_code", "indicator"),
+    _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
+    _text(
+        "indicator",
+        "measurements_per_sample, top_device_share or commune_mismatch_share",
+        "Dấu hiệu",
+    ),
+    _number("value", "Value of the indicator", "Giá trị"),
+    _number("threshold", "Threshold of policy; at or above it the indicator is shown", "Ngưỡng"),
+    _text("evidence", "The counts behind the value", "Số liệu làm căn cứ"),
+)
+
+REPORT_TABLES: Final = (
+    REPORT_COMMUNE_MONTH,
+    REPORT_REFERRAL_CODE_MONTH,
+    REPORT_ORGANISATION_MONTH,
+    REPORT_OPERATOR_MONTH,
+    REPORT_PROVINCE_MONTH,
+    REPORT_QUALITY_MONTH,
+    REPORT_INTEGRITY_MONTH,
+)
+PUBLICATION: Final = Table(
+    "publication",
+    "Every revision that was published",
+    ("month", "revision"),
+    (
+        MONTH,
+        REVISION,
+        _text("state", "published, superseded or withdrawn", "Trạng thái"),
+        _text("fingerprint", "sha256 of inputs, policy, contract, rules and report tables", "Dấu vân"),
+        _text("manifest_sha256", "sha256 of the revision's manifest.json", "sha256 của manifest.json"),
+        _count("n_raw", "Rows received", "Dòng nhận"),
+        _count("n_accepted", "Rows accepted", "Dòng chấp nhận"),
+        _count("n_quarantined", "Rows quarantined", "Dòng cách ly"),
+        Column("published_at", "timestamp", "When it was published (UTC)", "Phát hành lúc"),
+        _text("published_by", "Who or what published it", "Người phát hành"),
+        _text("why", "Why this revision: first issue, or what changed", "Vì sao"),
+    ),
+)

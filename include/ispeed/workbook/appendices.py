@@ -1,0 +1,128 @@
+"""Phụ lục I (communes), Phụ lục II (referral codes) and the organisations, all on mobile networks."""
+
+from __future__ import annotations
+
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.content import Content, Row
+from ispeed.workbook.fields import figure_fields, report_field
+from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_IN_REGISTRY, text_or
+from ispeed.workbook.style import Styles
+from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
+from ispeed.workbook.wording import HOLDER_KINDS, ORGANISATION_KINDS, alphabetical, kinds_of, month_text, number
+
+_ELSEWHERE = "Mạng di động (2G đến 5G). Số liệu mạng cố định và đầy đủ các phân vị ở thư mục csv kèm theo."
+
+
+def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """Phụ lục I: every commune of the month by district and name."""
+    table = "report_commune_month"
+    rows = sorted(content.rows(table, "mobile"), key=commune_order)
+    kinds = kinds_of(row["kind"] for row in rows)
+    heading = Heading(
+        "phu_luc_i",
+        f"SỐ LIỆU THỐNG KÊ TẠI {kinds.upper()} THỰC HIỆN ĐO BĂNG RỘNG DI ĐỘNG THÁNG {month_text(content.month)}",
+        f"Bảng gồm {number(len(rows))} {kinds} của tỉnh {content.policy.province_name} "
+        f"theo danh mục ngày cuối tháng. {_ELSEWHERE}",
+        label="Phụ lục I",
+        subtitle=goes_with(content),
+    )
+    fields = [*commune_fields(rows), *figure_fields(table, content.policy)]
+    lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
+
+
+def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """Phụ lục II: every referral code of the month by its holder; codes outside the registry last."""
+    table = "report_referral_code_month"
+    rows = sorted(
+        content.rows(table, "mobile"),
+        key=lambda row: (
+            not row["holder_kind"],
+            str(row["holder_kind"] or ""),
+            alphabetical(row["holder_name"]),
+            str(row["referral_code"]),
+        ),
+    )
+    heading = Heading(
+        "phu_luc_ii",
+        f"DANH SÁCH MÃ GIỚI THIỆU VÀ SỐ LIỆU ĐO BĂNG RỘNG DI ĐỘNG THEO MÃ THÁNG {month_text(content.month)}",
+        f"Bảng gồm {number(len(rows))} mã giới thiệu còn hiệu lực trong tháng hoặc gặp trong số liệu. {_ELSEWHERE}",
+        label="Phụ lục II",
+        subtitle=goes_with(content),
+    )
+    fields = [
+        report_field(table, "referral_code", 100, "code"),
+        report_field(table, "holder_name", 180, "text", lambda row: text_or(row["holder_name"], NOT_IN_REGISTRY)),
+        report_field(
+            table,
+            "holder_kind",
+            90,
+            "centre",
+            lambda row: HOLDER_KINDS.get(str(row["holder_kind"])) or text_or(row["holder_kind"], NOT_IN_REGISTRY),
+        ),
+        *figure_fields(table, content.policy, without=("n_missing_to_assess",)),
+    ]
+    lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=2)
+
+
+def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """Cơ quan đơn vị: every organisation of the month by kind and name, with measurements a head."""
+    table = "report_organisation_month"
+    kinds = list(ORGANISATION_KINDS)
+    rows = sorted(
+        content.rows(table, "mobile"),
+        key=lambda row: (
+            kinds.index(str(row["organisation_kind"])) if row["organisation_kind"] in kinds else len(kinds),
+            alphabetical(row["organisation_name"]),
+        ),
+    )
+    heading = Heading(
+        "co_quan_don_vi",
+        f"KẾT QUẢ ĐO BĂNG RỘNG DI ĐỘNG CỦA CÁC CƠ QUAN, ĐƠN VỊ THÁNG {month_text(content.month)}",
+        f"Bảng gồm {number(len(rows))} cơ quan, đơn vị; số liệu tính theo các mã giới thiệu mà cơ quan, đơn vị giữ. "
+        f"{_ELSEWHERE}",
+    )
+    fields = [
+        report_field(table, "organisation_code", 74, "code"),
+        report_field(table, "organisation_name", 200, "text"),
+        report_field(
+            table,
+            "organisation_kind",
+            92,
+            "centre",
+            lambda row: ORGANISATION_KINDS.get(str(row["organisation_kind"])) or text_or(row["organisation_kind"]),
+        ),
+        report_field(table, "headcount", 56, "count", lambda row: _known(row, "headcount")),
+        report_field(table, "n_measurements_per_head", 66, "speed", lambda row: _known(row, "n_measurements_per_head")),
+        *figure_fields(table, content.policy, without=("n_missing_to_assess", "download_mbps_mean")),
+    ]
+    lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
+
+
+def commune_order(row: Row) -> tuple[str, tuple[list[int], str], str]:
+    """Districts by code as the registry lists them, then names by the alphabet."""
+    return str(row["district_code"] or ""), alphabetical(row["commune_name"]), str(row["commune_code"])
+
+
+def commune_fields(rows: list[Row]) -> list[Field[Row]]:
+    """Code, name, kind and, where the month has districts, district."""
+    table = "report_commune_month"
+    fields = [
+        report_field(table, "commune_code", 58, "code"),
+        report_field(table, "commune_name", 124, "text"),
+        report_field(table, "kind", 68, "centre", lambda row: text_or(row["kind"])),
+    ]
+    if any(row["district_name"] for row in rows):
+        fields.append(
+            report_field(table, "district_name", 136, "text", lambda row: text_or(row["district_name"], NO_TEXT))
+        )
+    return fields
+
+
+def goes_with(content: Content) -> str:
+    """The line under an appendix's title; room for a number by hand where the letter is not known."""
+    return f"(Kèm theo {content.policy.reference or 'Công văn số            /            ngày      /      /        '})"
+
+
+def _known(row: Row, column: str) -> object:
+    return NO_HEADCOUNT if row[column] is None else row[column]

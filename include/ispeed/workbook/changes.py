@@ -1,0 +1,54 @@
+"""Thay đổi: each cell that differs from the revision before, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.content import Change, Content
+from ispeed.workbook.fields import heading_of
+from ispeed.workbook.marks import EMPTIED, FIRST_ISSUE, NONE_FOUND
+from ispeed.workbook.style import Styles
+from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
+from ispeed.workbook.wording import listing, month_text, number
+
+_TABLES: Final = {
+    "report_commune_month": "Phụ lục I",
+    "report_referral_code_month": "Phụ lục II",
+    "report_organisation_month": "Cơ quan đơn vị",
+    "report_operator_month": "Nhà mạng",
+    "report_province_month": "Tổng quan",
+    "report_quality_month": "Chất lượng dữ liệu",
+    "report_integrity_month": "Dấu hiệu bất thường",
+}
+
+
+def summary(content: Content) -> str:
+    """What this revision is, in one sentence or two."""
+    if content.revision == 1:
+        return f"Bản phát hành r1 của tháng {month_text(content.month)}: phát hành lần đầu."
+    causes = listing([cause.rstrip(". ") for cause in content.change_causes]) or "chưa ghi nguyên nhân"
+    return (
+        f"Bản phát hành r{content.revision} của tháng {month_text(content.month)}: "
+        f"{number(len(content.changes))} ô thay đổi so với bản r{content.revision - 1}. Nguyên nhân: {causes}."
+    )
+
+
+def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """On the first revision one row says so."""
+    heading = Heading(
+        "thay_doi",
+        f"THAY ĐỔI SO VỚI BẢN PHÁT HÀNH TRƯỚC, THÁNG {month_text(content.month)}",
+        f"{summary(content)} Các bản phát hành trước được giữ nguyên.",
+    )
+    fields: list[Field[Change]] = [
+        Field("Trang", 140, "text", lambda change: _TABLES.get(change.table, change.table)),
+        Field("Dòng", 250, "text", lambda change: change.key),
+        Field("Cột", 190, "text", lambda change: heading_of(change.table, change.column)),
+        Field("Giá trị cũ", 120, "any", lambda change: EMPTIED if change.old is None else change.old),
+        Field("Giá trị mới", 120, "any", lambda change: EMPTIED if change.new is None else change.new),
+        Field("Nguyên nhân", 300, "text", lambda change: change.cause),
+    ]
+    none = FIRST_ISSUE if content.revision == 1 else NONE_FOUND
+    lay_table_sheet(sheet, styles, content, heading, fields, content.changes, none=none)

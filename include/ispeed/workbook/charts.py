@@ -1,0 +1,239 @@
+"""The charts: their figures stand in the blocks of Tổng quan, which nobody sorts or filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any, Final, cast
+
+from xlsxwriter import Workbook
+from xlsxwriter.chart import Chart
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.style import BLUE, COUNT, FONT, NAVY, PALE
+
+OVERVIEW: Final = "Tổng quan"
+
+# Dark to light, so that the order also shows in black and white; the last is told by its outline.
+_SHADES: Final = (NAVY, BLUE, PALE, "#FFFFFF")
+_TEXT_ON: Final = ("#FFFFFF", "#000000", "#000000", "#000000")
+_HIDE_ZERO: Final = f"{COUNT};;"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of figures on Tổng quan: first and last row, the column of the labels and those of the figures, from 0."""
+
+    first_row: int
+    last_row: int
+    labels: int
+    figures: tuple[int, ...]
+    headings: tuple[str, ...]
+
+    def cells(self, column: int) -> list[str | int]:
+        return [OVERVIEW, self.first_row, column, self.last_row, column]
+
+
+@dataclass(frozen=True)
+class OperatorInterval:
+    """One operator's 95 % interval around its median, as distances in Mbps; none is 0."""
+
+    above: tuple[float, ...]
+    below: tuple[float, ...]
+
+
+def insert_chart(
+    sheet: Worksheet, row: int, column: int, chart: Chart, size: tuple[int, int], alt_text: str, offset: int = 0
+) -> None:
+    """Place a chart of so many pixels; it moves with its cells, and says in words what it shows."""
+    chart.set_size({"width": size[0], "height": size[1]})
+    sheet.insert_chart(
+        row,
+        column,
+        chart,
+        {"description": alt_text, "object_position": 2, "x_offset": offset, "y_offset": 2},
+    )
+
+
+def progress_chart(book: Workbook, block: Block, title: str) -> Chart:
+    """Bars of communes by district, stacked by how many measurements they have."""
+    chart = _new(book, {"type": "bar", "subtype": "stacked"})
+    for index, (column, heading) in enumerate(zip(block.figures, block.headings, strict=True)):
+        chart.add_series(
+            {
+                "name": heading,
+                "categories": block.cells(block.labels),
+                "values": block.cells(column),
+                "fill": {"color": _SHADES[index]},
+                "border": {"color": NAVY, "width": 0.75},
+                "gap": 40,
+                "data_labels": {
+                    "value": True,
+                    "num_format": _HIDE_ZERO,
+                    "position": "center",
+                    "font": _font(9, color=_TEXT_ON[index]),
+                },
+            }
+        )
+    _dress(chart, title, legend=True)
+    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
+    return chart
+
+
+def count_chart(book: Workbook, block: Block, title: str) -> Chart:
+    """Plain bars of one count each."""
+    chart = _new(book, {"type": "bar"})
+    chart.add_series(
+        {
+            "name": block.headings[0],
+            "categories": block.cells(block.labels),
+            "values": block.cells(block.figures[0]),
+            "fill": {"color": BLUE},
+            "border": {"color": NAVY, "width": 0.75},
+            "gap": 40,
+            "data_labels": {"value": True, "num_format": COUNT, "position": "outside_end", "font": _font(9)},
+        }
+    )
+    _dress(chart, title, legend=False)
+    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
+    return chart
+
+
+def operators_chart(book: Workbook, block: Block, intervals: Sequence[OperatorInterval], title: str) -> Chart:
+    """Columns of median download by operator, one series a technology, with the interval as whiskers."""
+    chart = _new(book, {"type": "column"})
+    shades = ((BLUE, "#000000"), (NAVY, "#000000"))
+    for column, heading, interval, (fill, ink) in zip(block.figures, block.headings, intervals, shades, strict=False):
+        chart.add_series(
+            {
+                "name": heading,
+                "categories": block.cells(block.labels),
+                "values": block.cells(column),
+                "fill": {"color": fill},
+                "border": {"color": NAVY, "width": 0.75},
+                "gap": 60,
+                "overlap": -5,
+                "data_labels": {
+                    "value": True,
+                    "num_format": f"{COUNT};;",
+                    "position": "inside_base",
+                    "font": _font(9, color="#FFFFFF" if fill == NAVY else ink, bold=True),
+                },
+                "y_error_bars": {
+                    "type": "custom",
+                    "plus_values": list(interval.above),
+                    "minus_values": list(interval.below),
+                    "line": {"color": "#000000", "width": 1},
+                },
+            }
+        )
+    _dress(chart, title, legend=True)
+    chart.set_x_axis({"num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    chart.set_y_axis(
+        {
+            "num_font": _font(9),
+            "num_format": COUNT,
+            "min": 0,
+            "major_gridlines": {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}},
+            "line": {"none": True},
+            "name": "Mbps",
+            "name_font": _font(9),
+        }
+    )
+    return chart
+
+
+def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: Sequence[int], title: str) -> Chart:
+    """Rows received, what each reason took away, rows accepted.
+
+    The first and the last bar stand on the axis; between them what is left carries the removed part and is not drawn.
+    The axis begins below the accepted rows, as its name says: removed rows are a few in a hundred.
+    """
+    last = len(kept) - 1
+    left, taken = block.figures
+    start = _axis_start(kept[0], kept[last])
+    ends = (0, last)
+    chart = _new(book, {"type": "bar", "subtype": "stacked"})
+    chart.add_series(
+        {
+            "name": block.headings[0],
+            "categories": block.cells(block.labels),
+            "values": block.cells(left),
+            "fill": {"color": NAVY},
+            "gap": 35,
+            "points": [
+                {"fill": {"color": NAVY}} if index in ends else {"fill": {"none": True}, "border": {"none": True}}
+                for index in range(last + 1)
+            ],
+            "data_labels": {
+                "value": True,
+                "position": "inside_end",
+                "font": _font(9),
+                "custom": [
+                    {
+                        "value": _grouped(kept[index]) if index in ends else f"−{_grouped(removed[index])}",
+                        "font": _font(9, color="#FFFFFF" if index in ends else "#000000", bold=index in ends),
+                    }
+                    for index in range(last + 1)
+                ],
+            },
+        }
+    )
+    chart.add_series(
+        {
+            "name": block.headings[1],
+            "categories": block.cells(block.labels),
+            "values": block.cells(taken),
+            "fill": {"color": BLUE},
+            "border": {"color": NAVY, "width": 0.75},
+        }
+    )
+    _dress(chart, title, legend=False)
+    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    chart.set_x_axis(
+        {
+            "min": start,
+            "num_font": _font(8),
+            "num_format": COUNT,
+            "major_gridlines": {"visible": True, "line": {"color": "#E3E3E3", "width": 0.5}},
+            "line": {"none": True},
+            "name": f"Số dòng (trục bắt đầu từ {_grouped(start)})" if start else "Số dòng",
+            "name_font": _font(9),
+        }
+    )
+    return chart
+
+
+def _new(book: Workbook, options: dict[str, str]) -> Chart:
+    return cast(Chart, book.add_chart(options))
+
+
+def _axis_start(received: int, accepted: int) -> int:
+    """A round number a little below the accepted rows, or 0 where the removed part shows anyway."""
+    removed = received - accepted
+    if removed <= 0 or removed * 4 >= received:
+        return 0
+    step = 10 ** floor(log10(removed))
+    return max(0, int((accepted - removed) // step * step))
+
+
+def _grouped(value: int) -> str:
+    return f"{value:,}".replace(",", ".")
+
+
+def _dress(chart: Chart, title: str, *, legend: bool) -> None:
+    chart.set_title({"name": title, "name_font": _font(11, bold=True, color=NAVY), "overlay": False})
+    if legend:
+        chart.set_legend({"position": "bottom", "font": _font(9)})
+    else:
+        chart.set_legend({"none": True})
+    chart.set_chartarea({"border": {"color": "#BFBFBF", "width": 0.75}, "fill": {"color": "#FFFFFF"}})
+    # A reader's filter on a sheet must not take bars out of a chart.
+    chart.show_hidden_data()
+
+
+def _font(size: float, **look: Any) -> dict[str, Any]:
+    return {"name": FONT, "size": size, "bold": False, "color": "#000000", **look}

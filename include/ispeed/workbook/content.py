@@ -1,0 +1,100 @@
+"""What a workbook is written from: report rows, policy, checks, sources and changes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from ispeed.months import Month
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class WorkbookPolicy:
+    """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m.
+
+    `reference` is the letter that the appendices go with, as it is cited: "Công văn số 3761/STTTT-CNTTBCVT ngày
+    15/11/2024"; empty leaves room for a number by hand. `window` is the window of the representative sample in
+    Vietnamese ("một ngày, giờ Việt Nam").
+    """
+
+    province_code: str
+    province_name: str
+    parent_body: str
+    issuer: str
+    place: str
+    publish_minimum: int
+    assess_minimum: int
+    device_minimum: int
+    targets: Mapping[str, float]
+    speed_max: Mapping[str, float]
+    low_location_accuracy_m: float
+    window: str
+    next_release: date
+    contact: str
+    licence: str
+    reference: str = ""
+    ping_max_ms: float = 60_000
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One check of a suite as it ran: what it expects, what happens to a failing row, and how many failed."""
+
+    table: str
+    description_vi: str
+    severity: str
+    action: Literal["stop", "quarantine", "flag"]
+    reason: str
+    passed: bool
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One export file as received."""
+
+    name: str
+    sha256: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that differs from the revision before, and why (a Vietnamese sentence)."""
+
+    table: str
+    key: str
+    column: str
+    old: object
+    new: object
+    cause: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that stands in one month's workbook.
+
+    `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
+    `report_province_month` that were last published for the month before, for the changes of the key figures.
+    """
+
+    month: Month
+    revision: int
+    tables: Mapping[str, Sequence[Row]]
+    policy: WorkbookPolicy
+    checks: Sequence[CheckLine]
+    reasons: Mapping[str, str]
+    sources: Sequence[SourceFile]
+    changes: Sequence[Change]
+    change_causes: Sequence[str]
+    is_sample: bool
+    previous_province: Sequence[Row] = ()
+
+    def rows(self, table: str, network: str | None = None) -> list[Row]:
+        """The rows of one report table, of one network where it is given."""
+        rows = self.tables.get(table, ())
+        return [row for row in rows if network is None or row["network"] == network]

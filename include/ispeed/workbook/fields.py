@@ -1,0 +1,59 @@
+"""Columns that several sheets share, under the headings of `ispeed.tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ispeed.tables import REPORT_TABLES
+from ispeed.workbook.content import Row, WorkbookPolicy
+from ispeed.workbook.marks import figure, status
+from ispeed.workbook.table_sheet import Field, Kind
+
+_HEADINGS: Final = {table.name: {column.name: column.heading for column in table.columns} for table in REPORT_TABLES}
+
+_FIGURES: Final[tuple[tuple[str, int, Kind], ...]] = (
+    ("n_measurements", 58, "count"),
+    ("n_samples", 58, "count"),
+    ("n_devices", 58, "count"),
+    ("download_mbps_median", 66, "speed"),
+    ("download_mbps_ci_low", 66, "speed"),
+    ("download_mbps_ci_high", 66, "speed"),
+    ("download_mbps_mean", 66, "speed"),
+    ("upload_mbps_median", 66, "speed"),
+    ("ping_ms_median", 66, "speed"),
+    ("share_at_target", 64, "share"),
+    ("n_missing_to_assess", 62, "count"),
+    ("download_mbps_median_change", 76, "change"),
+)
+
+
+def heading_of(table: str, column: str) -> str:
+    """The Vietnamese heading of a report column, or its name where the table is not a report."""
+    return _HEADINGS.get(table, {}).get(column, column)
+
+
+def report_field(
+    table: str, column: str, width: int, kind: Kind, value: Callable[[Row], object] | None = None
+) -> Field[Row]:
+    """A column of a report table as a column of a sheet."""
+    return Field(heading_of(table, column), width, kind, value or (lambda row: row[column]))
+
+
+def figure_fields(table: str, policy: WorkbookPolicy, *, without: tuple[str, ...] = ()) -> list[Field[Row]]:
+    """Counts, download with its interval and mean, upload, ping, share, missing, change and status of a report row.
+
+    The other metrics and percentiles stand in the csv files: a page has no room for 32 columns of speeds.
+    """
+
+    def value_of(column: str) -> Callable[[Row], object]:
+        return lambda row: figure(row, column)
+
+    return [
+        *(
+            report_field(table, column, width, kind, value_of(column))
+            for column, width, kind in _FIGURES
+            if column not in without
+        ),
+        Field("Trạng thái", 112, "centre", lambda row: status(row, policy)),
+    ]

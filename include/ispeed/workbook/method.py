@@ -1,0 +1,188 @@
+"""Phương pháp: how the figures are made, what each mark means, where they come from, whom to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook import marks
+from ispeed.workbook.content import Content
+from ispeed.workbook.style import Styles
+from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
+from ispeed.workbook.wording import day_text, month_text, number
+
+
+@dataclass(frozen=True)
+class _Note:
+    group: str
+    term: str
+    text: str
+
+
+def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """One table of notes: term and explanation, by group."""
+    notes = list(_notes(content))
+    heading = Heading(
+        "phuong_phap",
+        f"PHƯƠNG PHÁP THỐNG KÊ, CHÚ GIẢI VÀ NGUỒN SỐ LIỆU THÁNG {month_text(content.month)}",
+        f"Bảng gồm {number(len(notes))} mục: định nghĩa, cách tính, ký hiệu ở các ô không có số, nguồn và liên hệ.",
+    )
+    fields: list[Field[_Note]] = [
+        Field("Nhóm", 92, "text", lambda note: note.group),
+        Field("Mục", 168, "text", lambda note: note.term),
+        Field("Giải thích", 420, "text", lambda note: note.text),
+    ]
+    lay_table_sheet(sheet, styles, content, heading, fields, notes, landscape=False)
+
+
+def _notes(content: Content) -> Iterator[_Note]:
+    yield from _definitions(content)
+    yield from _statistics(content)
+    yield from _marks(content)
+    yield from _sources(content)
+    yield from _issue(content)
+
+
+def _definitions(content: Content) -> Iterator[_Note]:
+    policy = content.policy
+    group = "Định nghĩa"
+    yield _Note(
+        group,
+        "Lượt đo",
+        "Một lần đo bằng ứng dụng i-Speed, đã qua kiểm tra và được chấp nhận (xem Chất lượng dữ liệu).",
+    )
+    yield _Note(
+        group,
+        "Mẫu đại diện",
+        "Trung vị các lượt đo của một thiết bị trong cùng đơn vị cấp xã, nhà mạng, công nghệ và cùng một khoảng thời "
+        f"gian ({policy.window}). Mỗi người dùng có trọng số như nhau dù đo nhiều hay ít. Lượt đo không có mã thiết "
+        "bị được coi là một thiết bị riêng.",
+    )
+    yield _Note(group, "Thiết bị", "Số thiết bị khác nhau. Mã thiết bị được mã hóa một chiều ngay khi nhận số liệu.")
+    yield _Note(
+        group,
+        "Di động, cố định",
+        "Di động gồm 2G, 3G, 4G, 5G; cố định gồm WiFi và Cố định. Hai loại mạng luôn thống kê riêng, không gộp.",
+    )
+    yield _Note(
+        group,
+        "Đơn vị cấp xã",
+        "Đơn vị nơi đo, theo danh mục hành chính có hiệu lực vào ngày đo. Các bảng nêu đủ mọi đơn vị có hiệu lực vào "
+        "ngày cuối tháng, kể cả đơn vị chưa có lượt đo.",
+    )
+    yield _Note(
+        group,
+        "Mã giới thiệu",
+        "Mã người đo nhập vào ứng dụng, cho biết đơn vị nào vận động đo; không nhất thiết là nơi đo.",
+    )
+
+
+def _statistics(content: Content) -> Iterator[_Note]:
+    policy = content.policy
+    group = "Cách tính"
+    yield _Note(
+        group,
+        "Trung vị, phân vị",
+        "Tính trên mẫu đại diện, nội suy tuyến tính giữa hai giá trị kề nhau. Số công bố làm tròn hai chữ số thập phân.",
+    )
+    yield _Note(
+        group,
+        "Trung bình",
+        "Trung bình cộng trên mẫu đại diện. Mục tiêu của Quyết định 36/QĐ-TTg và Quyết định 1110/QĐ-BTTTT tính theo "
+        "trung bình; VNNIC công bố theo trung vị. Báo cáo nêu cả hai và ghi rõ từng loại.",
+    )
+    yield _Note(
+        group,
+        "Khoảng tin cậy 95%",
+        "Hai cận của trung vị theo thống kê thứ tự (phân phối nhị thức với n mẫu và xác suất 1/2). Hai khoảng chồng "
+        "lên nhau thì chưa đủ căn cứ nói nơi nào nhanh hơn.",
+    )
+    targets = "; ".join(f"{name} từ {number(speed)} Mbps" for name, speed in policy.targets.items())
+    yield _Note(
+        group,
+        "Tỷ lệ mẫu đạt mục tiêu",
+        f"Số mẫu đại diện có tốc độ tải xuống đạt mục tiêu ({targets}) chia cho số mẫu của các công nghệ đó. Các công "
+        "nghệ khác không có mục tiêu và không tính vào.",
+    )
+    yield _Note(
+        group,
+        "Mức công bố, mức đánh giá",
+        f"Từ {policy.publish_minimum} lượt đo một tháng thì công bố tốc độ; từ {policy.assess_minimum} lượt đo thì đủ để "
+        "đánh giá theo yêu cầu của Bộ. Còn thiếu: số lượt đo cần thêm để đủ mức đánh giá.",
+    )
+    yield _Note(
+        group,
+        "Bảo vệ người đo",
+        f"Nơi có dưới {policy.device_minimum} thiết bị chỉ nêu số đếm, không nêu tốc độ.",
+    )
+    yield _Note(
+        group,
+        "Thay đổi",
+        "Trung vị tháng này trừ trung vị tháng trước như đã phát hành; chỉ so sánh khi đơn vị không đổi.",
+    )
+    limits = "; ".join(f"{name} {number(speed)} Mbps" for name, speed in policy.speed_max.items())
+    yield _Note(
+        group,
+        "Giá trị chấp nhận được",
+        f"Tốc độ lớn hơn 0 và không quá mức tối đa của công nghệ ({limits}); độ trễ lớn hơn 0 và không quá "
+        f"{number(policy.ping_max_ms)} ms. "
+        f"Sai số vị trí trên {number(policy.low_location_accuracy_m)} m thì đánh dấu.",
+    )
+
+
+def _marks(content: Content) -> Iterator[_Note]:
+    known = [
+        *marks.reason_marks(content.policy).values(),
+        marks.WITHHELD,
+        *marks.CHANGE_MARKS.values(),
+        marks.NOT_MEASURED,
+        marks.TOO_FEW_FOR_INTERVAL,
+        marks.NO_TARGET,
+        marks.NO_HEADCOUNT,
+        marks.NOT_IN_REGISTRY,
+        marks.NO_TEXT,
+        marks.NO_EARLIER_MONTH,
+        marks.EMPTIED,
+        marks.NONE_FOUND,
+        marks.FIRST_ISSUE,
+    ]
+    for text in dict.fromkeys(mark.text for mark in known):
+        meanings = dict.fromkeys(mark.meaning for mark in known if mark.text == text)
+        meaning = "; ".join(meanings)
+        if text == marks.NOT_APPLICABLE.text:
+            meaning = f"{meaning}; ở bảng không có cột Trạng thái: {marks.NOT_APPLICABLE.meaning}"
+        yield _Note("Ký hiệu", text, f"{meaning[0].upper()}{meaning[1:]}.")
+
+
+def _sources(content: Content) -> Iterator[_Note]:
+    group = "Nguồn số liệu"
+    yield _Note(
+        group,
+        "i-Speed",
+        "Số liệu đo của người dùng ứng dụng i-Speed do Trung tâm Internet Việt Nam (VNNIC) cung cấp.",
+    )
+    for source in content.sources:
+        yield _Note(group, source.name, f"{number(source.n_bytes)} byte; sha256 {source.sha256}")
+    if content.is_sample:
+        yield _Note(
+            group,
+            "DỮ LIỆU MẪU",
+            "Số liệu trong sổ này được tạo ra để chạy thử, không phải kết quả đo; không dùng để báo cáo.",
+        )
+
+
+def _issue(content: Content) -> Iterator[_Note]:
+    policy = content.policy
+    group = "Phát hành"
+    yield _Note(group, "Cơ quan phát hành", policy.issuer)
+    yield _Note(group, "Liên hệ", policy.contact)
+    yield _Note(group, "Kỳ phát hành tiếp theo", f"Dự kiến ngày {day_text(policy.next_release)}")
+    yield _Note(group, "Giấy phép sử dụng", policy.licence)
+    yield _Note(
+        group,
+        "Bản phát hành",
+        f"r{content.revision}. Số liệu đã phát hành không sửa tại chỗ: có thay đổi thì ra bản mới, nêu từng ô thay đổi "
+        "ở trang Thay đổi; bản cũ được giữ nguyên.",
+    )

@@ -1,0 +1,450 @@
+"""Tổng quan: one page that answers the first questions, then the figures behind its charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xlsxwriter import Workbook
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook import sentences
+from ispeed.workbook.changes import summary
+from ispeed.workbook.charts import (
+    Block,
+    OperatorInterval,
+    insert_chart,
+    operators_chart,
+    progress_chart,
+    waterfall_chart,
+)
+from ispeed.workbook.content import Content, Row
+from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, Mark, figure, key_of, reason_marks
+from ispeed.workbook.operators import CHART_ALT as OPERATORS_ALT
+from ispeed.workbook.operators import operator_name
+from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
+from ispeed.workbook.quality import WATERFALL_ALT, WATERFALL_TITLE, reconcile, waterfall_steps
+from ispeed.workbook.style import (
+    ALARM,
+    COUNT,
+    GREY,
+    HEADER_FILL,
+    LINE,
+    LINK,
+    NAVY,
+    SHARE,
+    SPEED,
+    Styles,
+    change_format,
+    lay_paper,
+    lines_of,
+)
+from ispeed.workbook.table_sheet import Kind, plain_text, write_cell
+from ispeed.workbook.wording import SAMPLE_MARK, alphabetical, day_text, month_text, number
+
+# A grid of narrow columns, as wide as the paper between the decree's margins; everything lies on it in merged cells.
+_COLUMNS: Final = 24
+_COLUMN_PX: Final = 26
+_WIDTH: Final = _COLUMNS * _COLUMN_PX
+_LAST: Final = _COLUMNS - 1
+
+_COUNTS: Final[tuple[Kind, ...]] = ("count",) * 6
+_SPEEDS: Final[tuple[Kind, ...]] = ("speed",) * 6
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Where the figures of the charts stand on Tổng quan; None where there is nothing to draw."""
+
+    progress: Block | None
+    missing: Block | None
+    operators: Block | None
+    intervals: Sequence[OperatorInterval]
+    waterfall: Block | None
+    flags: Block | None
+
+
+def lay_overview(
+    book: Workbook, sheet: Worksheet, styles: Styles, content: Content, details: Sequence[tuple[str, str]]
+) -> Blocks:
+    """Write the sheet; `details` are the other sheets with what they hold."""
+    sheet.set_column_pixels(0, _LAST, _COLUMN_PX)
+    page = _Page(sheet, styles)
+    _letterhead(page, content)
+    _key_figures(page, content)
+    _findings(page, content)
+    charts_row = page.row
+    page.gap(212)
+    page.gap(226)
+    _links(page, details)
+    _revision(page, content)
+    second_page = page.row
+    blocks = _blocks(page, content)
+    _charts(book, sheet, charts_row, blocks, content)
+
+    lay_paper(sheet, content, landscape=False)
+    sheet.print_area(0, 0, page.row - 1, _LAST)
+    sheet.set_print_scale(98)
+    sheet.set_h_pagebreaks([second_page])
+    sheet.hide_gridlines(2)
+    return blocks
+
+
+class _Page:
+    """The next free row of the grid, and how a row of merged cells is laid on it."""
+
+    def __init__(self, sheet: Worksheet, styles: Styles) -> None:
+        self.sheet, self.styles, self.row = sheet, styles, 0
+
+    def gap(self, pixels: int) -> None:
+        """A row left free, as a space or for charts."""
+        self.sheet.set_row_pixels(self.row, pixels)
+        self.row += 1
+
+    def put(self, first: int, last: int, value: object, **look: Any) -> None:
+        """One value over columns `first` to `last` of this row."""
+        style = self.styles(**look)
+        if first < last:
+            self.sheet.merge_range(self.row, first, self.row, last, "", style)
+        if isinstance(value, (int, float)):
+            self.sheet.write_number(self.row, first, value, style)
+        else:
+            self.sheet.write_string(self.row, first, plain_text(str(value)), style)
+
+    def line(self, text: str, *, size: float = 11, **look: Any) -> None:
+        """A text over the whole width, wrapped, in a row as high as it needs."""
+        lines = lines_of(text, _WIDTH, size, bold=bool(look.get("bold")))
+        self.sheet.set_row(self.row, lines * size * 1.2 + 3)
+        self.put(0, _LAST, text, font_size=size, text_wrap=True, **look)
+        self.row += 1
+
+    def section(self, text: str) -> None:
+        """A heading of a part of the sheet."""
+        self.sheet.set_row(self.row, 17)
+        self.put(0, _LAST, text, bold=True, font_size=12, font_color=NAVY, bottom=1, bottom_color=NAVY)
+        self.row += 1
+
+
+def _letterhead(page: _Page, content: Content) -> None:
+    """The two blocks at the top as the decree has them. The day is left for a pen: bytes do not know the clock."""
+    policy = content.policy
+    if content.is_sample:
+        page.sheet.set_row(page.row, 17)
+        page.put(0, _LAST, f"{SAMPLE_MARK} – KHÔNG DÙNG ĐỂ BÁO CÁO", bold=True, font_color=ALARM, align="center")
+        page.row += 1
+    middle = 11
+    page.sheet.set_row(page.row, 16.5)
+    page.put(0, middle - 1, policy.parent_body.upper(), font_size=12, align="center", shrink=True)
+    page.put(
+        middle,
+        _LAST,
+        "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM",
+        font_size=12,
+        bold=True,
+        align="center",
+        shrink=True,
+    )
+    page.row += 1
+    page.sheet.set_row(page.row, 17)
+    page.put(0, middle - 1, policy.issuer.upper(), font_size=12, bold=True, align="center", shrink=True)
+    page.put(middle, _LAST, "Độc lập - Tự do - Hạnh phúc", font_size=13, bold=True, align="center")
+    page.row += 1
+    # The rules: a third to a half of the issuer's line, and the whole of the motto's.
+    page.sheet.set_row(page.row, 5)
+    for first, last in ((4, 6), (14, 20)):
+        page.put(first, last, "", top=1)
+    page.row += 1
+    page.sheet.set_row(page.row, 18)
+    day = f"{policy.place}, ngày        tháng {_letter_month(content)}"
+    page.put(middle, _LAST, day, font_size=13, italic=True, align="center")
+    page.row += 1
+    page.gap(8)
+    month = month_text(content.month)
+    for text in (
+        "BÁO CÁO KẾT QUẢ ĐO CHẤT LƯỢNG BĂNG RỘNG DI ĐỘNG BẰNG i-SPEED",
+        f"THÁNG {month} TẠI {policy.province_name.upper()}",
+    ):
+        page.sheet.set_row(page.row, 19)
+        page.put(0, _LAST, text, font_size=14, bold=True, align="center", font_color=NAVY, shrink=True)
+        page.row += 1
+    page.gap(8)
+
+
+def _letter_month(content: Content) -> str:
+    """The month in which the report is signed: the one after; the decree pads January and February only."""
+    signed = content.month.next
+    return f"{signed.number:02d} năm {signed.year}" if signed.number < 3 else f"{signed.number} năm {signed.year}"
+
+
+def _key_figures(page: _Page, content: Content) -> None:
+    """Five cards: what it is, the figure, its change, what it is measured against."""
+    policy = content.policy
+    now = sentences.province(content)
+    before = next((row for row in content.previous_province if row["network"] == "mobile"), None)
+    total = sentences.whole(now, "n_communes")
+    since = f"so với {month_text(content.month.previous)}"
+    targets = ", ".join(f"{name} ≥ {number(speed)}" for name, speed in policy.targets.items())
+    cards = (
+        (f"Xã đủ {policy.publish_minimum} lượt đo", "n_communes_publishable", f'{COUNT}"/{total}"', COUNT,
+         "mức đủ để công bố"),
+        (f"Xã đủ {policy.assess_minimum} lượt đo", "n_communes_assessable", f'{COUNT}"/{total}"', COUNT,
+         "mức đủ để đánh giá"),
+        ("Tải xuống (Mbps)", "download_mbps_median", SPEED, SPEED,
+         f"trung vị; {sentences.interval(now, 'download_mbps')}"),
+        ("Tải lên (Mbps)", "upload_mbps_median", SPEED, SPEED,
+         f"trung vị; {sentences.interval(now, 'upload_mbps')}"),
+        ("Mẫu đạt mục tiêu", "share_at_target", SHARE, SHARE, f"{targets} Mbps"),
+    )  # fmt: skip
+    edges = ((0, 4), (5, 9), (10, 14), (15, 18), (19, 23))
+    for line, height in enumerate((17, 29, 15, 15)):
+        page.sheet.set_row(page.row, height)
+        frame: dict[str, Any] = {"top": 2 * (line == 0), "bottom": line == 3}
+        for (label, column, form, change, note), (first, last) in zip(cards, edges, strict=True):
+            look: dict[str, Any] = {
+                "align": "center", "shrink": True, "left": 1, "right": 1,
+                "border_color": NAVY, **frame,
+            }  # fmt: skip
+            value = figure(now, column)
+            if line == 0:
+                page.put(first, last, label, font_size=11, bg_color=HEADER_FILL, **look)
+            elif line == 1:
+                shown = value.text if isinstance(value, Mark) else value
+                size = 11 if isinstance(value, Mark) else 20
+                page.put(first, last, shown, font_size=size, bold=True, font_color=NAVY, num_format=form, **look)
+            elif line == 2:
+                shown = _change(column, now, before)
+                page.put(first, last, shown, font_size=10, num_format=change_format(change, since), **look)
+            else:
+                page.put(first, last, note, font_size=9, font_color=GREY, **look)
+        page.row += 1
+    page.gap(8)
+
+
+def _change(column: str, now: Row, before: Row | None) -> object:
+    """This month's figure minus the one published for the month before."""
+    value, earlier = now[column], before[column] if before else None
+    if column == "download_mbps_median" and now["download_mbps_median_change"] is not None:
+        return now["download_mbps_median_change"]
+    if isinstance(value, (int, float)) and isinstance(earlier, (int, float)):
+        return round(value - earlier, 6)
+    return NO_EARLIER_MONTH.text
+
+
+def _findings(page: _Page, content: Content) -> None:
+    page.section("Nhận xét")
+    for text in sentences.findings(content):
+        page.line(text, align="justify")
+    page.line(sentences.fixed_note(content), size=10, italic=True, font_color=GREY)
+    page.gap(6)
+
+
+def _links(page: _Page, details: Sequence[tuple[str, str]]) -> None:
+    """The other sheets, in two columns read downwards."""
+    page.section("Các trang của báo cáo")
+    half = -(-len(details) // 2)
+    for index in range(half):
+        page.sheet.set_row(page.row, 16)
+        for first, detail in zip((0, 12), (index, index + half), strict=True):
+            if detail >= len(details):
+                continue
+            name, about = details[detail]
+            style = page.styles(font_size=11, font_color=LINK, underline=1)
+            page.sheet.merge_range(page.row, first, page.row, first + 5, "", style)
+            page.sheet.write_url(page.row, first, f"internal:'{name}'!A1", style, name)
+            page.put(first + 6, first + 11, about, font_size=10, font_color=GREY, shrink=True)
+        page.row += 1
+    page.gap(5)
+
+
+def _revision(page: _Page, content: Content) -> None:
+    policy = content.policy
+    page.line(
+        f"{summary(content)} Kỳ phát hành tiếp theo dự kiến ngày {day_text(policy.next_release)}. "
+        f"Liên hệ: {policy.contact}. Giấy phép: {policy.licence}.",
+        size=10,
+        top=1,
+        top_color=LINE,
+        valign="top",
+    )
+
+
+def _blocks(page: _Page, content: Content) -> Blocks:
+    """The second page: what the charts draw, in figures."""
+    page.line("SỐ LIỆU CỦA CÁC BIỂU ĐỒ", size=14, bold=True, align="center", font_color=NAVY)
+    seen = [
+        *_marks_of(_operator_rows(content)),
+        *([NOT_APPLICABLE] if reconcile(content)[0].raw else []),
+    ]
+    page.line(key_of(seen), size=10, italic=True, font_color=GREY)
+    progress, missing = _progress_block(page, content)
+    operators, intervals = _operators_block(page, content)
+    waterfall, flags = _quality_blocks(page, content)
+    return Blocks(progress, missing, operators, intervals, waterfall, flags)
+
+
+def _block(
+    page: _Page,
+    title: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    kinds: Sequence[Kind],
+    label_columns: int,
+    width: int,
+) -> tuple[int, list[int]]:
+    """A small ruled table on the grid; its first row and the columns that its figures stand in."""
+    page.section(title)
+    starts = [0, *(label_columns + width * index for index in range(len(headings) - 1))]
+    ends = [label_columns - 1, *(start + width - 1 for start in starts[1:])]
+    page.sheet.set_row(page.row, 13 * max(lines_of(text, width * _COLUMN_PX, 10, bold=True) for text in headings) + 5)
+    head = {"border": 1, "border_color": LINE, "text_wrap": True, "align": "center"}
+    for start, end, text in zip(starts, ends, headings, strict=True):
+        page.put(start, end, text, bold=True, font_size=10, bg_color=HEADER_FILL, **head)
+    page.row += 1
+    first_row = page.row
+    for values in rows:
+        page.sheet.set_row(page.row, 16)
+        for start, end, value, kind in zip(starts, ends, values, kinds, strict=True):
+            if start < end:
+                page.sheet.merge_range(page.row, start, page.row, end, "", page.styles.cell())
+            write_cell(page.sheet, page.styles, page.row, start, value, kind)
+        page.row += 1
+    page.gap(10)
+    return first_row, starts
+
+
+def _progress_block(page: _Page, content: Content) -> tuple[Block | None, Block | None]:
+    """Communes by district (by kind where there are no districts) and by how many measurements they have."""
+    policy = content.policy
+    rows = content.rows("report_commune_month", "mobile")
+    if not rows:
+        return None, None
+    by_district = any(row["district_name"] for row in rows)
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        code, name = ("district_code", "district_name") if by_district else ("kind", "kind")
+        groups.setdefault((str(row[code] or ""), str(row[name] or "Không rõ")), []).append(row)
+    lines: list[list[object]] = []
+    for (_, name), members in sorted(groups.items()):
+        counts = [sentences.whole(row, "n_measurements") for row in members]
+        lines.append([
+            name if by_district else name.capitalize(),
+            sum(count >= policy.assess_minimum for count in counts),
+            sum(policy.publish_minimum <= count < policy.assess_minimum for count in counts),
+            sum(0 < count < policy.publish_minimum for count in counts),
+            counts.count(0),
+            len(members),
+            sum(sentences.whole(row, "n_missing_to_assess") for row in members),
+        ])  # fmt: skip
+    headings = (
+        "Địa bàn" if by_district else "Loại",
+        f"Từ {policy.assess_minimum} lượt đo",
+        f"{policy.publish_minimum}–{policy.assess_minimum - 1} lượt đo",
+        f"1–{policy.publish_minimum - 1} lượt đo",
+        "Chưa có lượt đo",
+        "Số đơn vị cấp xã",
+        "Lượt đo còn thiếu",
+    )
+    title = "Số đơn vị cấp xã theo mức lượt đo di động"
+    first, starts = _block(page, title, headings, lines, ("text", *_COUNTS), 6, 3)
+    last = first + len(lines) - 1
+    return (
+        Block(first, last, 0, tuple(starts[1:5]), headings[1:5]),
+        Block(first, last, 0, (starts[6],), (headings[6],)),
+    )
+
+
+def _operator_rows(content: Content) -> list[Row]:
+    return [row for row in content.rows("report_operator_month", "mobile") if row["technology"] in ("4G", "5G")]
+
+
+def _operators_block(page: _Page, content: Content) -> tuple[Block | None, list[OperatorInterval]]:
+    """Median download of each operator on 4G and 5G with its interval, operators with most measurements first."""
+    found = {(operator_name(row), str(row["technology"])): row for row in _operator_rows(content)}
+    if not found:
+        return None, []
+
+    def measurements(name: str) -> int:
+        return sum(sentences.whole(row, "n_measurements") for (brand, _), row in found.items() if brand == name)
+
+    names = sorted({name for name, _ in found}, key=lambda name: (-measurements(name), alphabetical(name)))
+    parts = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
+    lines = [
+        [
+            name,
+            *(
+                figure(found[name, technology], part) if (name, technology) in found else _absent(content)
+                for technology in ("4G", "5G")
+                for part in parts
+            ),
+        ]
+        for name in names
+    ]
+    headings = (
+        "Nhà mạng",
+        *(f"{technology}: {part}" for technology in ("4G", "5G") for part in ("trung vị", "cận dưới", "cận trên")),
+    )
+    title = "Tốc độ tải xuống trung vị và khoảng tin cậy 95% theo nhà mạng (Mbps)"
+    first, starts = _block(page, title, headings, lines, ("text", *_SPEEDS), 6, 3)
+    block = Block(first, first + len(lines) - 1, 0, (starts[1], starts[4]), ("4G", "5G"))
+    return block, [_interval(lines, 1), _interval(lines, 4)]
+
+
+def _interval(lines: Sequence[Sequence[object]], column: int) -> OperatorInterval:
+    above, below = [], []
+    for line in lines:
+        median, low, high = line[column : column + 3]
+        if isinstance(median, (int, float)) and isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            above.append(round(high - median, 6))
+            below.append(round(median - low, 6))
+        else:
+            above.append(0.0)
+            below.append(0.0)
+    return OperatorInterval(tuple(above), tuple(below))
+
+
+def _absent(content: Content) -> Mark:
+    return reason_marks(content.policy)["no_samples"]
+
+
+def _marks_of(rows: Sequence[Row]) -> list[Mark]:
+    values = [figure(row, "download_mbps_ci_low") for row in rows] + [
+        figure(row, "download_mbps_median") for row in rows
+    ]
+    return [value for value in values if isinstance(value, Mark)]
+
+
+def _quality_blocks(page: _Page, content: Content) -> tuple[Block | None, Block | None]:
+    """Rows received, taken away by reason and accepted; then the flags of accepted rows."""
+    total = reconcile(content)[0]
+    if not total.raw:
+        return None, None
+    kept, removed = waterfall_steps(total)
+    labels = ["Nhận", *(content.reasons.get(reason, reason) for reason in total.quarantined), "Chấp nhận"]
+    ends = (0, len(labels) - 1)
+    lines: list[list[object]] = [
+        [label, kept[index], NOT_APPLICABLE if index in ends else removed[index]] for index, label in enumerate(labels)
+    ]
+    headings = ("Bước", "Còn lại", "Cách ly")
+    first, starts = _block(page, "Đối soát số dòng, mọi tệp", headings, lines, ("text", "count", "count"), 14, 5)
+    waterfall = Block(first, first + len(lines) - 1, 0, (starts[1], starts[2]), headings[1:])
+    if not total.flagged:
+        return waterfall, None
+    flags = [[content.reasons.get(reason, reason), count] for reason, count in total.flagged.items()]
+    first, starts = _block(
+        page, "Đánh dấu trên các dòng được chấp nhận", ("Đánh dấu", "Số dòng"), flags, ("text", "count"), 19, 5
+    )
+    return waterfall, Block(first, first + len(flags) - 1, 0, (starts[1],), ("Số dòng",))
+
+
+def _charts(book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content: Content) -> None:
+    half = _WIDTH // 2
+    if blocks.progress:
+        chart = progress_chart(book, blocks.progress, "Số đơn vị cấp xã theo mức lượt đo di động")
+        insert_chart(sheet, row, 0, chart, (_WIDTH - 1, 206), PROGRESS_ALT)
+    if blocks.operators:
+        chart = operators_chart(book, blocks.operators, blocks.intervals, "Tải xuống trung vị theo nhà mạng")
+        insert_chart(sheet, row + 1, 0, chart, (half - 4, 218), OPERATORS_ALT)
+    if blocks.waterfall:
+        chart = waterfall_chart(book, blocks.waterfall, *waterfall_steps(reconcile(content)[0]), WATERFALL_TITLE)
+        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 1, 218), WATERFALL_ALT)

@@ -1,0 +1,91 @@
+"""Tiến độ mẫu: communes by what they still miss to be assessed, with how far the districts are."""
+
+from __future__ import annotations
+
+from xlsxwriter import Workbook
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.appendices import commune_fields, commune_order
+from ispeed.workbook.charts import Block, count_chart, insert_chart, progress_chart
+from ispeed.workbook.content import Content, Row
+from ispeed.workbook.fields import report_field
+from ispeed.workbook.marks import status
+from ispeed.workbook.style import BLUE, NAVY, Styles
+from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
+from ispeed.workbook.wording import kinds_of, month_text, number
+
+_CHART_WIDTH = 470
+_CHART_COLUMN = 48
+CHART_ALT = (
+    "Biểu đồ thanh: số đơn vị cấp xã của từng địa bàn theo mức lượt đo đã đạt. "
+    "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ."
+)
+
+
+def lay_progress(
+    book: Workbook, sheet: Worksheet, styles: Styles, content: Content, progress: Block | None, missing: Block | None
+) -> None:
+    """The table stands left, the charts at its right: it is long, and its header stays in sight."""
+    table, policy = "report_commune_month", content.policy
+    rows = sorted(
+        content.rows(table, "mobile"), key=lambda row: (-_whole(row, "n_missing_to_assess"), commune_order(row))
+    )
+    short = [row for row in rows if _whole(row, "n_missing_to_assess")]
+    total = sum(_whole(row, "n_missing_to_assess") for row in short)
+    kinds = kinds_of(row["kind"] for row in rows)
+    heading = Heading(
+        "tien_do_mau",
+        f"TIẾN ĐỘ ĐẠT {policy.assess_minimum} LƯỢT ĐO CỦA {kinds.upper()} THÁNG {month_text(content.month)}",
+        f"Bảng gồm {number(len(rows))} {kinds}, xếp từ nơi còn thiếu nhiều nhất. {number(len(short))} đơn vị còn thiếu "
+        f"tổng cộng {number(total)} lượt đo để đủ mức {policy.assess_minimum} lượt đo một tháng. Mạng di động.",
+    )
+    fields: list[Field[Row]] = [
+        *commune_fields(rows),
+        report_field(table, "n_measurements", 92, "count"),
+        report_field(table, "n_samples", 66, "count"),
+        report_field(table, "n_devices", 62, "count"),
+        report_field(table, "n_missing_to_assess", 74, "count"),
+        Field("Trạng thái", 116, "centre", lambda row: status(row, policy)),
+    ]
+    blocks = [block for block in (progress, missing) if block]
+    n_columns = _CHART_WIDTH // _CHART_COLUMN + 1 if blocks else 0
+    placed = lay_table_sheet(
+        sheet, styles, content, heading, fields, rows, frozen_columns=3, beside=(n_columns, 0) if blocks else None
+    )
+    column = [field.heading for field in fields].index(fields[-5].heading) + 1
+    sheet.conditional_format(
+        placed.first_row,
+        column,
+        placed.last_row,
+        column,
+        {
+            "type": "data_bar",
+            "data_bar_2010": True,
+            "bar_solid": True,
+            "bar_color": BLUE,
+            "bar_border_color": NAVY,
+            "min_type": "num",
+            "min_value": 0,
+            "max_type": "num",
+            "max_value": policy.assess_minimum,
+        },
+    )
+    if not blocks:
+        return
+    sheet.set_column_pixels(placed.next_column, placed.next_column + n_columns - 1, _CHART_COLUMN)
+    row = placed.header_row
+    if progress:
+        height = 120 + 26 * (progress.last_row - progress.first_row + 1)
+        chart = progress_chart(book, progress, "Số đơn vị cấp xã theo mức lượt đo")
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), CHART_ALT, offset=14)
+        row += 1 + (height - 60) // 21 + 1
+    if missing:
+        height = 70 + 24 * (missing.last_row - missing.first_row + 1)
+        chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
+        alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, offset=14)
+
+
+def _whole(row: Row, column: str) -> int:
+    value = row[column]
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,148 @@
+"""What Tổng quan says in words, written from the figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ispeed.tables import REPORT_PROVINCE_MONTH
+from ispeed.workbook.content import Content, Row
+from ispeed.workbook.marks import reason_marks
+from ispeed.workbook.wording import alphabetical, kinds_of, listing, month_text, number, percent
+
+_NAMED: Final = 3
+
+
+def province(content: Content) -> Row:
+    """The province's mobile figures; of a month without a single row, counts of 0 and no figures."""
+    row = next(iter(content.rows("report_province_month", "mobile")), None)
+    if row is not None:
+        return row
+    communes = content.rows("report_commune_month", "mobile")
+    empty: dict[str, object] = dict.fromkeys(REPORT_PROVINCE_MONTH.column_names)
+    counts = ("n_communes_publishable", "n_communes_assessable", "n_measurements", "n_samples", "n_devices")
+    return {**empty, **dict.fromkeys(counts, 0), "n_communes": len(communes), "reason": "no_samples"}
+
+
+def whole(row: Row, column: str) -> int:
+    """A count of a row; 0 where it is missing."""
+    value = row[column]
+    return value if isinstance(value, int) else 0
+
+
+def interval(row: Row, metric: str) -> str:
+    """The 95 % interval of a metric's median, in brackets' words: "95%: 53,10–55,20"."""
+    low, high = row[f"{metric}_ci_low"], row[f"{metric}_ci_high"]
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        return f"95%: {number(low, 2)}–{number(high, 2)}"
+    return "chưa có khoảng 95%"
+
+
+def findings(content: Content) -> list[str]:
+    """Three sentences: how much was measured, how fast it was, who is behind."""
+    return [_coverage(content), _speed(content), _behind(content)]
+
+
+def fixed_note(content: Content) -> str:
+    """The fixed network in one line: counted apart, never pooled with mobile."""
+    row = next(iter(content.rows("report_province_month", "fixed")), None)
+    median = row["download_mbps_median"] if row else None
+    if row is None or not whole(row, "n_measurements"):
+        return "Mạng cố định (WiFi, Cố định): không có lượt đo nào trong tháng."
+    speed = f"tải xuống trung vị {number(median, 2)} Mbps" if isinstance(median, (int, float)) else "chưa đủ để công bố"
+    return f"Mạng cố định (WiFi, Cố định) thống kê riêng, không gộp: {number(whole(row, 'n_measurements'))} lượt đo, {speed}."
+
+
+def commune(row: Row) -> str:
+    """A commune as it is named in a sentence: "xã Sơn Lâm"."""
+    return f"{row['kind'] or ''} {row['commune_name']}".strip()
+
+
+def _coverage(content: Content) -> str:
+    now, policy = province(content), content.policy
+    kinds = kinds_of(row["kind"] for row in content.rows("report_commune_month", "mobile"))
+    if not whole(now, "n_measurements"):
+        return (
+            f"1. Tháng {month_text(content.month)}, {policy.province_name} không có lượt đo di động nào được chấp nhận "
+            f"tại {number(whole(now, 'n_communes'))} {kinds}."
+        )
+    return (
+        f"1. Tháng {month_text(content.month)}, {policy.province_name} có {number(whole(now, 'n_measurements'))} lượt đo di "
+        f"động được chấp nhận từ {number(whole(now, 'n_devices'))} thiết bị ({number(whole(now, 'n_samples'))} mẫu đại "
+        f"diện); trong {number(whole(now, 'n_communes'))} {kinds}, {number(whole(now, 'n_communes_publishable'))} đơn vị đủ "
+        f"{policy.publish_minimum} lượt đo để công bố và {number(whole(now, 'n_communes_assessable'))} đơn vị đủ "
+        f"{policy.assess_minimum} lượt đo để đánh giá."
+    )
+
+
+def _speed(content: Content) -> str:
+    now, policy = province(content), content.policy
+    down, up, ping = (now[f"{metric}_median"] for metric in ("download_mbps", "upload_mbps", "ping_ms"))
+    if not isinstance(down, (int, float)):
+        mark = reason_marks(policy).get(str(now["reason"]))
+        return f"2. Chưa công bố tốc độ toàn tỉnh: {mark.meaning if mark else 'không có số liệu'}."
+    parts = [f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps ({interval(now, 'download_mbps')})"]
+    mean = now["download_mbps_mean"]
+    if isinstance(mean, (int, float)):
+        parts[0] += f", trung bình {number(mean, 2)} Mbps"
+    change = now["download_mbps_median_change"]
+    if isinstance(change, (int, float)):
+        turn = "tăng" if change > 0 else "giảm"
+        parts[0] += (
+            f", {turn} {number(abs(change), 2)} Mbps so với tháng trước" if change else ", không đổi so với tháng trước"
+        )
+    if isinstance(up, (int, float)):
+        parts.append(f"tải lên trung vị {number(up, 2)} Mbps")
+    if isinstance(ping, (int, float)):
+        parts.append(f"độ trễ trung vị {number(ping, 2)} ms")
+    share = now["share_at_target"]
+    if isinstance(share, (int, float)):
+        parts.append(f"{percent(share)} mẫu 4G, 5G đạt mục tiêu tốc độ tải xuống")
+    return "; ".join(parts) + "."
+
+
+def _behind(content: Content) -> str:
+    """Communes without any measurement, those that miss most by district, the slowest of those published."""
+    policy = content.policy
+    rows = content.rows("report_commune_month", "mobile")
+    short = [row for row in rows if whole(row, "n_missing_to_assess")]
+    if not rows:
+        return "3. Danh mục không có đơn vị cấp xã nào trong tháng."
+    if not short:
+        parts = [f"3. Mọi đơn vị đã đủ {policy.assess_minimum} lượt đo"]
+    else:
+        total = sum(whole(row, "n_missing_to_assess") for row in short)
+        parts = [
+            f"3. Còn {number(len(short))} đơn vị chưa đủ {policy.assess_minimum} lượt đo, thiếu tổng cộng {number(total)} "
+            f"lượt{_where(short)}"
+        ]
+    empty = sorted((row for row in rows if not whole(row, "n_measurements")), key=_by_name)
+    if empty and len(empty) < len(rows):
+        named = [commune(row) for row in empty[:_NAMED]]
+        rest = len(empty) - len(named)
+        names = listing(named) if not rest else f"{', '.join(named)} và {number(rest)} đơn vị khác"
+        parts.append(f"{number(len(empty))} đơn vị chưa có lượt đo nào ({names})")
+    slow = sorted(
+        ((median, row) for row in rows if isinstance(median := row["download_mbps_median"], (int, float))),
+        key=lambda pair: (pair[0], _by_name(pair[1])),
+    )
+    if len(slow) > _NAMED:
+        named = [f"{commune(row)} ({number(median, 1)})" for median, row in slow[:_NAMED]]
+        parts.append(f"tải xuống trung vị thấp nhất trong các đơn vị được công bố (Mbps): {', '.join(named)}")
+    return "; ".join(parts) + "."
+
+
+def _where(short: list[Row]) -> str:
+    """The districts that miss most; nothing where the month has no districts."""
+    missing: dict[str, int] = {}
+    for row in short:
+        if row["district_name"]:
+            name = str(row["district_name"])
+            missing[name] = missing.get(name, 0) + whole(row, "n_missing_to_assess")
+    if len(missing) < 2:
+        return ""
+    most = sorted(missing.items(), key=lambda pair: (-pair[1], alphabetical(pair[0])))[:2]
+    return ", nhiều nhất ở " + listing([f"{name} ({number(count)})" for name, count in most])
+
+
+def _by_name(row: Row) -> tuple[tuple[list[int], str], str]:
+    return alphabetical(row["commune_name"]), str(row["commune_code"])

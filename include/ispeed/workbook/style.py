@@ -1,0 +1,104 @@
+"""How a sheet looks: fonts, colours, number formats, paper as Nghị định 30/2020/NĐ-CP, Phụ lục I asks."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, Final
+
+from xlsxwriter import Workbook
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.content import Content
+from ispeed.workbook.wording import SAMPLE_MARK, month_text
+
+FONT: Final = "Times New Roman"
+# Excel measures columns in digits of this font; at 12 points a digit is 8 pixels on every screen, at 11 it is not.
+DEFAULT_FONT: Final = {"font_name": FONT, "font_size": 12}
+DEFAULT_COLUMN_PX: Final = 72
+DEFAULT_ROW_PX: Final = 21
+
+NAVY: Final = "#1F3864"
+BLUE: Final = "#6A93C8"
+PALE: Final = "#C9D9EE"
+HEADER_FILL: Final = "#DCE6F1"
+GREY: Final = "#595959"
+LINE: Final = "#8C8C8C"
+LINK: Final = "#0B4F9E"
+ALARM: Final = "#9C0006"
+
+# The locale makes LibreOffice write 1.234,5 everywhere; Excel follows the reader's own regional settings.
+_LOCALE: Final = "[$-42A]"
+COUNT: Final = f"{_LOCALE}#,##0"
+SPEED: Final = f"{_LOCALE}#,##0.00"
+SHARE: Final = f"{_LOCALE}0.0%"
+CHANGE: Final = f"{_LOCALE}+#,##0.00;{_LOCALE}-#,##0.00;{_LOCALE}0.00"
+ANY_DECIMALS: Final = f"{_LOCALE}#,##0.00##"
+RATIO: Final = f"{_LOCALE}#,##0.00"
+
+_MM: Final = 1 / 25.4
+
+
+class Styles:
+    """Cell formats of one workbook, each made once."""
+
+    def __init__(self, book: Workbook) -> None:
+        self._book = book
+        self._made: dict[tuple[tuple[str, Any], ...], Format] = {}
+
+    def __call__(self, **properties: Any) -> Format:
+        """The format with these XlsxWriter properties on top of Times New Roman 11, centred vertically."""
+        wanted = {"font_name": FONT, "font_size": 11, "valign": "vcenter", **properties}
+        key = tuple(sorted(wanted.items()))
+        if key not in self._made:
+            self._made[key] = self._book.add_format(wanted)
+        return self._made[key]
+
+    def cell(self, **properties: Any) -> Format:
+        """The format of a cell inside a table: thin border all round, since LibreOffice draws no table styles."""
+        return self(border=1, border_color=LINE, **properties)
+
+
+def change_format(number_format: str, words: str) -> str:
+    """A change with its direction as a sign that prints in black and white: "▲ 3 so với 09/2024"."""
+    tail = f'" {words}"'
+    return f'"▲ "{number_format}{tail};"▼ "{number_format}{tail};"Không đổi{tail[1:]}'
+
+
+def lay_paper(sheet: Worksheet, content: Content, *, landscape: bool) -> None:
+    """A4 with the decree's margins, page number centred in the top margin, the month and revision at the bottom."""
+    sheet.set_paper(9)
+    if landscape:
+        sheet.set_landscape()
+    else:
+        sheet.set_portrait()
+    sheet.set_margins(left=30 * _MM, right=15 * _MM, top=20 * _MM, bottom=20 * _MM)
+    mark = f'&R&"{FONT},Bold"&11{SAMPLE_MARK}' if content.is_sample else ""
+    options = {"margin": 10 * _MM, "scale_with_doc": False}
+    sheet.set_header(f'&C&"{FONT},Regular"&13&P{mark}', options)
+    foot = f"Tháng {month_text(content.month)}, bản phát hành r{content.revision}"
+    if content.is_sample:
+        foot = f"{SAMPLE_MARK} – {foot}"
+    sheet.set_footer(f'&R&"{FONT},Italic"&9 {foot}', options)
+    # Each appendix counts its own pages.
+    sheet.set_start_page(1)
+
+
+def lines_of(text: str, width_px: float, size: float = 11, bold: bool = False) -> int:
+    """How many lines a text takes in a width when it is wrapped at words; a little more rather than less."""
+    letter = size * (0.66 if bold else 0.60)
+    room = max(1.0, (width_px - 8) / letter)
+    lines, used = 1, 0.0
+    for word in text.split(" "):
+        need = _letters(word)
+        if used and used + 1 + need > room:
+            lines, used = lines + 1, 0.0
+        used += need + (1 if used else 0)
+        if used > room:
+            lines, used = lines + ceil(used / room) - 1, used % room
+    return lines
+
+
+def _letters(word: str) -> float:
+    """A word's width in average small letters: capitals are wider."""
+    return sum(1.35 if letter.isupper() else 1.0 for letter in word)

@@ -1,0 +1,202 @@
+"""A sheet that holds one Excel table: title block, a line on what it holds, the key of its marks, then the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from html import escape
+from typing import Final, Generic, Literal, TypeVar
+
+from xlsxwriter.worksheet import Worksheet
+
+from ispeed.workbook.content import Content
+from ispeed.workbook.marks import EMPTIED, NONE_FOUND, NOT_APPLICABLE, Mark, key_of
+from ispeed.workbook.style import (
+    ALARM,
+    ANY_DECIMALS,
+    CHANGE,
+    COUNT,
+    GREY,
+    HEADER_FILL,
+    LINK,
+    NAVY,
+    SHARE,
+    SPEED,
+    Styles,
+    lay_paper,
+    lines_of,
+)
+from ispeed.workbook.wording import SAMPLE_MARK
+
+RowT = TypeVar("RowT")
+Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "any"]
+
+_LONGEST_TEXT: Final = 32_767
+_NUMBER_FORMATS: Final = {"count": COUNT, "speed": SPEED, "share": SHARE, "change": CHANGE}
+
+
+@dataclass(frozen=True)
+class Field(Generic[RowT]):
+    """One column: heading, width in pixels, how its cells look, and the value (or `Mark`) that a row has there."""
+
+    heading: str
+    width: int
+    kind: Kind
+    value: Callable[[RowT], object]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a table. `label` is the appendix's number, `about` says what the sheet holds."""
+
+    table: str
+    title: str
+    about: str
+    label: str = ""
+    subtitle: str = ""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a table came to lie: rows counted from 0, width in pixels, first column to its right."""
+
+    header_row: int
+    first_row: int
+    last_row: int
+    width: int
+    next_column: int
+
+
+def lay_table_sheet(
+    sheet: Worksheet,
+    styles: Styles,
+    content: Content,
+    heading: Heading,
+    fields: Sequence[Field[RowT]],
+    rows: Sequence[RowT],
+    *,
+    landscape: bool = True,
+    frozen_columns: int = 0,
+    room_above_px: int = 0,
+    beside: tuple[int, int] | None = None,
+    none: Mark = NONE_FOUND,
+) -> Placed:
+    """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` (columns, rows)
+    for some at its right, which then are printed too.
+
+    The first column numbers the rows. A table without rows says so (`none`) in one row of marks, since Excel knows no
+    empty table and its name is an interface.
+    """
+    columns = [Field[RowT]("STT", 40, "centre", lambda _: None), *fields]
+    cells = [[number, *(field.value(row) for field in fields)] for number, row in enumerate(rows, start=1)]
+    if not rows:
+        text = next((index for index, field in enumerate(columns) if field.kind == "text"), 1)
+        cells = [[none if index == text else NOT_APPLICABLE for index in range(len(columns))]]
+    width = sum(column.width for column in columns)
+    last_column = len(columns) - 1
+
+    for index, column in enumerate(columns):
+        sheet.set_column_pixels(index, index, column.width)
+    marks = [cell for row in cells for cell in row if isinstance(cell, Mark)]
+    row = _lay_title_block(sheet, styles, content, heading, key_of(marks), width, last_column)
+    if room_above_px:
+        sheet.set_row_pixels(row, room_above_px)
+        row += 1
+    placed = Placed(row, row + 1, row + len(cells), width, last_column + 1)
+
+    header = styles.cell(bold=True, font_size=10, align="center", text_wrap=True, bg_color=HEADER_FILL)
+    sheet.add_table(
+        placed.header_row,
+        0,
+        placed.last_row,
+        last_column,
+        {
+            "name": heading.table,
+            "title": heading.title,
+            "description": heading.about,
+            "style": None,
+            "columns": [{"header": column.heading, "header_format": header} for column in columns],
+        },
+    )
+    # Room for the filter buttons, which Excel lays over the lower edge of the header.
+    lines = max(lines_of(column.heading, column.width, 10, bold=True) for column in columns)
+    sheet.set_row(placed.header_row, 13 * lines + 14)
+    for offset, values in enumerate(cells):
+        for index, value in enumerate(values):
+            write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind)
+
+    lay_paper(sheet, content, landscape=landscape)
+    beside_columns, beside_rows = beside or (0, 0)
+    sheet.print_area(1, 0, max(placed.last_row, beside_rows), last_column + beside_columns)
+    sheet.repeat_rows(placed.header_row)
+    sheet.fit_to_pages(1, 0)
+    if not room_above_px:
+        sheet.freeze_panes(placed.first_row, frozen_columns)
+    return placed
+
+
+def write_cell(
+    sheet: Worksheet, styles: Styles, row: int, column: int, value: object, kind: Kind, **look: object
+) -> None:
+    """Write one bordered cell: numbers as numbers, texts as texts whatever they begin with, marks in grey italics."""
+    if value is None:
+        value = EMPTIED
+    if isinstance(value, Mark):
+        grey = styles.cell(font_size=10, italic=True, font_color=GREY, align="center", text_wrap=True, **look)
+        sheet.write_string(row, column, value.text, grey)
+    elif isinstance(value, date):
+        day = datetime.combine(value, time())
+        sheet.write_datetime(row, column, day, styles.cell(num_format="dd/mm/yyyy", align="center", **look))
+    elif isinstance(value, (int, float)) and kind not in ("code", "text"):
+        sheet.write_number(row, column, value, styles.cell(**_number_look(value, kind), **look))
+    else:
+        align = "center" if kind in ("code", "centre") else "left"
+        sheet.write_string(row, column, plain_text(str(value)), styles.cell(align=align, text_wrap=True, **look))
+
+
+def plain_text(text: str) -> str:
+    """The text as XlsxWriter must be given it so that a reader gets it back unchanged.
+
+    XlsxWriter leaves out texts longer than Excel's limit without a word, and copies what looks like its own
+    rich-text markup into the file as it is.
+    """
+    if len(text) > _LONGEST_TEXT:
+        text = text[: _LONGEST_TEXT - 1] + "…"
+    if text.startswith("<r>") and text.endswith("</r>"):
+        return f'<r><t xml:space="preserve">{escape(text, quote=False)}</t></r>'
+    return text
+
+
+def _number_look(value: float, kind: Kind) -> dict[str, object]:
+    if kind == "any":
+        return {"num_format": COUNT if isinstance(value, int) else ANY_DECIMALS, "align": "right"}
+    if kind == "centre":
+        return {"num_format": COUNT, "align": "center"}
+    return {"num_format": _NUMBER_FORMATS[kind], "align": "right"}
+
+
+def _lay_title_block(
+    sheet: Worksheet, styles: Styles, content: Content, heading: Heading, key: str, width: int, last_column: int
+) -> int:
+    """Write what stands above the table; the row after it."""
+    sheet.write_url(0, 0, "internal:'Tổng quan'!A1", styles(font_size=10, font_color=LINK, underline=1), "← Tổng quan")
+    if content.is_sample:
+        middle = last_column // 2
+        sample = styles(font_size=11, bold=True, font_color=ALARM, align="right")
+        sheet.merge_range(0, middle, 0, last_column, SAMPLE_MARK, sample)
+    row = 1
+    for text, size, look in (
+        (heading.label, 14, {"bold": True, "align": "center"}),
+        (heading.title, 14, {"bold": True, "align": "center", "font_color": NAVY}),
+        (heading.subtitle, 12, {"italic": True, "align": "center"}),
+        (heading.about, 11, {"align": "left"}),
+        (key, 10, {"align": "left", "italic": True, "font_color": GREY}),
+    ):
+        if text:
+            lines = lines_of(text, width, size, bold=bool(look.get("bold")))
+            sheet.set_row(row, lines * size * 1.22 + 4)
+            form = styles(font_size=size, text_wrap=True, **look)
+            sheet.merge_range(row, 0, row, last_column, plain_text(text), form)
+            row += 1
+    return row

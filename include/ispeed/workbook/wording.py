@@ -1,0 +1,71 @@
+"""Vietnamese wording: numbers, months and days in sentences, names of codes, alphabetical order."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from ispeed.months import Month
+
+SAMPLE_MARK: Final = "DỮ LIỆU MẪU"
+
+KINDS: Final = ("xã", "phường", "thị trấn", "đặc khu")
+NETWORKS: Final = {"mobile": "Di động", "fixed": "Cố định"}
+ORGANISATION_KINDS: Final = {
+    "department": "Sở, ban, ngành",
+    "district": "UBND cấp huyện",
+    "youth_union": "Đoàn Thanh niên",
+    "school": "Trường học",
+    "other": "Khác",
+}
+HOLDER_KINDS: Final = {"commune": "Đơn vị cấp xã", "organisation": "Cơ quan, đơn vị"}
+SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
+ACTIONS: Final = {"stop": "Dừng phát hành", "quarantine": "Cách ly dòng", "flag": "Đánh dấu dòng"}
+
+_ALPHABET: Final = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """A number as a Vietnamese reader writes it: 1.234,5. Halves go up, as in the published tables."""
+    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return f"{rounded:,f}".translate(str.maketrans(",.", ".,"))
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1 in per cent with one decimal: 45,6%."""
+    return f"{number(share * 100, 1)}%"
+
+
+def month_text(month: Month) -> str:
+    return f"{month.number:02d}/{month.year}"
+
+
+def day_text(day: date) -> str:
+    return f"{day.day:02d}/{day.month:02d}/{day.year}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """Words as a sentence lists them: "a, b và c"."""
+    return " và ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def kinds_of(kinds: Iterable[object]) -> str:
+    """The kinds of communes that a month has, in their usual order: "xã, phường, thị trấn"."""
+    present = set(kinds)
+    return ", ".join(kind for kind in KINDS if kind in present) or "xã, phường"
+
+
+def alphabetical(text: object) -> tuple[list[int], str]:
+    """Sort key of the Vietnamese alphabet: ă after a, đ after d; tones decide only between equal letters."""
+    plain = str(text or "").casefold()
+    letters = []
+    for letter in unicodedata.normalize("NFC", plain):
+        parts = unicodedata.normalize("NFD", letter)
+        # Breve, circumflex and horn make letters of their own; what else is above or below is a tone.
+        base = unicodedata.normalize("NFC", parts[0] + "".join(c for c in parts[1:] if c in "\u0306\u0302\u031b"))
+        place = _ALPHABET.find(base)
+        letters.append(place + 0x10000 if place >= 0 else ord(base[0]))
+    return letters, plain

@@ -1,0 +1,14 @@
+-- How a contract's texts are read; staging alone uses these, on DuckDB, where the files are parsed.
+create or replace macro clean_text(raw) as nullif(trim(raw, chr(9) || chr(10) || chr(13) || ' ' || chr(160)), '');
+
+-- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared.
+create or replace macro read_number(raw, decimal_mark, thousands_mark) as
+    case
+        when decimal_mark <> '.' and contains(replace(raw, thousands_mark, ''), '.') then null
+        when not regexp_full_match(
+            replace(replace(raw, thousands_mark, ''), decimal_mark, '.'), '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?'
+        ) then null
+        -- Beyond 1e11 a figure is no measurement, and would not fit the decimals that reports are rounded in.
+        when abs(try_cast(replace(replace(raw, thousands_mark, ''), decimal_mark, '.') as double)) < 1e11
+            then try_cast(replace(replace(raw, thousands_mark, ''), decimal_mark, '.') as double)
+    end;

@@ -1,0 +1,33 @@
+-- grain:  one row per record of one export file, its fields as text, numbered as in the file (header = 1)
+-- inputs: source_text (readable records in file order, from place 1), source_reject (the others, by line)
+-- rule:   a readable record's number is its place plus the rejected records before it
+with
+rejected as (
+    select cast(line as bigint) as row_number, min(csv_line) as reject_text, min(error_message) as reject_message
+    from source_reject
+    group by line
+),
+steps as (
+    select n_read_before, max(n_rejected) as n_rejected
+    from (
+        select
+            row_number - 1 - row_number() over (order by row_number) as n_read_before,
+            row_number() over (order by row_number) as n_rejected
+        from rejected
+    )
+    group by n_read_before
+),
+numbered as (
+    select
+        place + 1 + coalesce(n_rejected, 0) as row_number,
+        null::varchar as reject_text,
+        null::varchar as reject_message,
+        source_text.* exclude (place)
+    from source_text asof left join steps on source_text.place - 1 >= steps.n_read_before
+),
+record as (
+    select * from numbered
+    union all by name
+    select * from rejected
+)
+select * from record

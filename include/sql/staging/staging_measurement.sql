@@ -1,0 +1,110 @@
+-- grain:  one row per record of one export file
+-- inputs: source_record, value_map; bound: what the source contract declares of the file, device_key
+-- rule:   text becomes numbers, times and codes as declared; what cannot be read is named in read_error, never guessed
+with
+cleaned as (
+    select
+        row_number,
+        reject_text,
+        reject_message,
+        clean_text(measurement_id) as measurement_id,
+        clean_text(measured_at) as measured_at_text,
+        clean_text(device_id) as device_id,
+        upper(nfc_normalize(clean_text(referral_code))) as referral_code,
+        clean_text(province_code) as province_code,
+        clean_text(district_code) as district_code,
+        clean_text(district_name) as district_name,
+        clean_text(commune_code) as commune_code,
+        clean_text(commune_name) as commune_name,
+        nfc_normalize(clean_text(operator)) as operator,
+        nfc_normalize(clean_text(technology)) as technology,
+        clean_text(download_mbps) as download_text,
+        clean_text(upload_mbps) as upload_text,
+        clean_text(ping_ms) as ping_text,
+        clean_text(jitter_ms) as jitter_text,
+        clean_text(packet_loss_pct) as packet_loss_text,
+        clean_text(latitude) as latitude_text,
+        clean_text(longitude) as longitude_text,
+        clean_text(location_accuracy_m) as accuracy_text,
+        clean_text(os) as os,
+        clean_text(device_model) as device_model,
+        clean_text(app_version) as app_version
+    from source_record
+),
+typed as (
+    select
+        *,
+        timezone($local_zone, timezone($zone, try_strptime(measured_at_text, $timestamp_formats))) as measured_at,
+        -- From here on a device is known by its keyed hash only.
+        left(sha256($device_key || ':' || device_id), 16) as device_hash,
+        read_number(download_text, $decimal, $thousands) as download_mbps,
+        read_number(upload_text, $decimal, $thousands) as upload_mbps,
+        read_number(ping_text, $decimal, $thousands) as ping_ms,
+        read_number(jitter_text, $decimal, $thousands) as jitter_ms,
+        read_number(packet_loss_text, $decimal, $thousands) as packet_loss_pct,
+        read_number(latitude_text, $decimal, $thousands) as latitude,
+        read_number(longitude_text, $decimal, $thousands) as longitude,
+        read_number(accuracy_text, $decimal, $thousands) as location_accuracy_m
+    from cleaned
+),
+staging as (
+    select
+        $source_file as source_file,
+        typed.row_number,
+        measurement_id,
+        measured_at_text,
+        measured_at,
+        device_hash,
+        referral_code,
+        province_code,
+        district_code,
+        district_name,
+        commune_code,
+        commune_name,
+        operator,
+        coalesce(value_map.value, technology) as technology,
+        download_mbps,
+        upload_mbps,
+        ping_ms,
+        jitter_ms,
+        packet_loss_pct,
+        latitude,
+        longitude,
+        location_accuracy_m,
+        os,
+        device_model,
+        app_version,
+        -- The same measurement: the same id, else the same in every column.
+        coalesce(
+            'id:' || measurement_id,
+            'row:' || md5(cast(row(
+                measured_at_text, device_hash, referral_code, province_code, district_code, district_name, commune_code,
+                commune_name, operator, technology, download_mbps, upload_mbps, ping_ms, jitter_ms, packet_loss_pct,
+                latitude, longitude, location_accuracy_m, os, device_model, app_version
+            ) as varchar))
+        ) as measurement_key,
+        coalesce(
+            reject_message,
+            nullif(concat_ws(
+                '; ',
+                case when download_text is not null and download_mbps is null then 'download_mbps ' || download_text end,
+                case when upload_text is not null and upload_mbps is null then 'upload_mbps ' || upload_text end,
+                case when ping_text is not null and ping_ms is null then 'ping_ms ' || ping_text end,
+                case when jitter_text is not null and jitter_ms is null then 'jitter_ms ' || jitter_text end,
+                case
+                    when packet_loss_text is not null and packet_loss_pct is null
+                        then 'packet_loss_pct ' || packet_loss_text
+                end,
+                case when latitude_text is not null and latitude is null then 'latitude ' || latitude_text end,
+                case when longitude_text is not null and longitude is null then 'longitude ' || longitude_text end,
+                case
+                    when accuracy_text is not null and location_accuracy_m is null
+                        then 'location_accuracy_m ' || accuracy_text
+                end
+            ), '')
+        ) as read_error,
+        $received_at::timestamp as received_at
+    from typed
+    left join value_map on value_map.column_name = 'technology' and value_map.found = lower(technology)
+)
+select * from staging

@@ -1,0 +1,44 @@
+"""An Airflow of its own for these tests: an empty home, and the project's DAGs.
+
+Airflow reads its settings when it is first imported, hence at the top of this file and not in a fixture.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+_HOME = tempfile.mkdtemp(prefix="ispeed-airflow-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "ISPEED_"))]:
+    del os.environ[_name]
+os.environ["ISPEED_VAR"] = _HOME
+
+from ispeed.services import airflow_environment  # noqa: E402
+
+os.environ.update(airflow_environment())
+
+import pytest  # noqa: E402
+from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.sdk import DAG  # noqa: E402
+from airflow.utils.db import initdb  # noqa: E402
+
+from ispeed.settings import PROJECT  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def dags() -> dict[str, DAG]:
+    """The project's DAGs; a file that cannot be imported fails here."""
+    bag = DagBag(PROJECT / "dags")
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> Iterator[None]:
+    """Airflow's tables, for tests that run a DAG."""
+    initdb()
+    yield

@@ -1,0 +1,121 @@
+"""What each DAG promises: its schedule, its steps, its page, and that reading its file costs nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, PartitionedAssetTimetable
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+
+from ispeed.airflow import CORE_MEASUREMENT
+from ispeed.dag_pages import PAGE, dag_pages
+from ispeed.services import DAG_IDS
+from ispeed.settings import INCLUDE, PROJECT
+
+STEPS = {
+    "sync_registry": ["sync_registry"],
+    "ingest_measurements": ["wait_for_export", "land", "stage", "check_staging", "build_core"],
+    "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish"],
+}
+FILES = sorted((PROJECT / "dags").glob("*.py"))
+HEAVY = ("pandas", "duckdb", "great_expectations", "openpyxl", "xlsxwriter", "numpy", "scipy")
+EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
+
+
+def test_every_dag_file_holds_the_dag_of_its_name_and_every_dag_is_known(dags: dict[str, DAG]) -> None:
+    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted(DAG_IDS)
+    assert {dag_id: Path(dag.fileloc).stem for dag_id, dag in dags.items()} == {dag_id: dag_id for dag_id in dags}
+
+
+@EVERY_DAG
+def test_the_steps_stand_in_one_line(dags: dict[str, DAG], dag_id: str) -> None:
+    tasks = dags[dag_id].task_dict
+    steps = STEPS[dag_id]
+    assert list(tasks) == steps
+    assert [sorted(tasks[step].downstream_task_ids) for step in steps] == [*([step] for step in steps[1:]), []]
+
+
+@EVERY_DAG
+def test_the_page_says_input_output_schedule_and_how_to_redo(dags: dict[str, DAG], dag_id: str) -> None:
+    page = dags[dag_id].doc_md or ""
+    for part in ("**Đầu vào:**", "**Đầu ra:**", "**Lịch:**", "**Làm lại:**"):
+        assert part in page
+
+
+@EVERY_DAG
+def test_readers_see_vietnamese_names(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    for identifier, shown in [
+        (dag_id, dag.dag_display_name),
+        *((task.task_id, task.task_display_name) for task in dag.tasks),
+    ]:
+        assert shown != identifier
+        assert not shown.isascii()
+
+
+@EVERY_DAG
+def test_one_run_at_a_time_and_faults_are_retried_later_and_later(dags: dict[str, DAG], dag_id: str) -> None:
+    assert dags[dag_id].max_active_runs == 1
+    assert dags[dag_id].catchup is False
+    for task in dags[dag_id].tasks:
+        assert (task.retries, bool(task.retry_exponential_backoff)) == (2, True)
+        assert task.retry_delay == timedelta(minutes=5)
+
+
+def test_the_schedules_are_those_of_the_design(dags: dict[str, DAG]) -> None:
+    assert dags["sync_registry"].timetable == CronTriggerTimetable("0 2 * * *", timezone="Asia/Ho_Chi_Minh")
+    assert dags["ingest_measurements"].timetable == CronPartitionTimetable(
+        "0 3 3 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
+    )
+    assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT)
+    assert dags["ingest_measurements"].task_dict["build_core"].outlets == [CORE_MEASUREMENT]
+
+
+def test_a_backfill_of_three_months_makes_the_keys_of_just_these(dags: dict[str, DAG]) -> None:
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags["ingest_measurements"]))
+    first, last = (datetime.fromisoformat(day + "T00:00+00:00") for day in ("2024-08-01", "2024-10-31"))
+    assert [run.partition_key for run in dag.iter_dagrun_infos_between(first, last)] == [
+        "2024-08",
+        "2024-09",
+        "2024-10",
+    ]
+
+
+def test_the_month_parameter_takes_a_month_or_nothing(dags: dict[str, DAG]) -> None:
+    for dag_id in ("ingest_measurements", "publish_reports"):
+        month = dags[dag_id].params.get_param("month")
+        assert month.resolve() is None
+        assert month.resolve("2024-10") == "2024-10"
+        for wrong in ("2024-13", "10/2024", "2024-10-01", 202410):
+            with pytest.raises(ParamValidationError):
+                month.resolve(wrong)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_reading_a_dag_file_imports_nothing_heavy(file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(file)],
+        env={**os.environ, "PYTHONPATH": str(INCLUDE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "ispeed.airflow" in modules
+    assert {module for module in modules if module.split(".")[0] in HEAVY} == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_dag_file_fits_on_a_screen(file: Path) -> None:
+    code = file.read_text(encoding="utf-8").split('"""')[2]
+    assert len(code.strip().splitlines()) <= 66
+
+
+def test_the_page_of_the_dags_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == dag_pages(), "run: python -m ispeed docs"

@@ -1,0 +1,126 @@
+"""How runs find their month and how errors end them, on the real DAGs with stand-ins for the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
+from ispeed import checks, core, landing, registry, staging
+from ispeed.airflow import CORE_MEASUREMENT, announce_month, month_of, no_retry_on_user_error
+from ispeed.errors import CheckFailed, UserError
+from ispeed.months import Month
+
+USER_ERROR = CheckFailed("file a.csv, row 7", "12 rows", "none", "mend the file")
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+def run_context(
+    key: str | None = None, conf: Any = None, params: Any = None, user: str | None = None
+) -> dict[str, Any]:
+    run = SimpleNamespace(dag_id="d", run_id="r", partition_key=key, conf=conf, triggering_user_name=user)
+    return {"dag_run": run, "params": params}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        run_context(key="2024-10", conf={"month": "2024-09"}, params={"month": "2024-08"}),
+        run_context(conf={"month": "2024-10"}, params={"month": "2024-08"}),
+        run_context(conf={}, params={"month": "2024-10"}),
+        run_context(params={"month": "2024-10"}),
+    ],
+    ids=["partition key first", "then conf", "then params", "params without conf"],
+)
+def test_the_month_is_the_partition_key_else_conf_else_params(context: dict[str, Any]) -> None:
+    assert month_of(context) == Month(2024, 10)
+
+
+@pytest.mark.parametrize("context", [run_context(), run_context(params={"month": None}), run_context(key="2024-13")])
+def test_a_run_without_a_proper_month_is_a_user_error(context: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="2024-10"):
+        month_of(context)
+
+
+def test_a_user_error_ends_the_task_with_its_full_text(caplog: pytest.LogCaptureFixture) -> None:
+    @no_retry_on_user_error
+    def step() -> None:
+        raise USER_ERROR
+
+    with pytest.raises(AirflowFailException) as raised:
+        step()
+    assert str(raised.value) == str(USER_ERROR)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+    assert str(USER_ERROR) in caplog.text
+
+
+def test_any_other_error_stays_what_it_is() -> None:
+    @no_retry_on_user_error
+    def step() -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        step()
+
+
+@pytest.mark.parametrize(("error", "tries"), [(USER_ERROR, 1), (OSError("the share went away"), 3)])
+def test_a_fault_is_retried_twice_and_a_user_error_never(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
+    calls = []
+
+    def fail(settings: object) -> None:
+        calls.append(settings)
+        raise error
+
+    monkeypatch.setattr(registry, "sync_registry", fail)
+    dag = dags["sync_registry"]
+    monkeypatch.setattr(dag.task_dict["sync_registry"], "retry_delay", timedelta(0))
+    monkeypatch.setattr(dag.task_dict["sync_registry"], "retry_exponential_backoff", 0)
+
+    assert dag.test(logical_date=None).state == "failed"
+    assert len(calls) == tries
+
+
+def test_a_run_takes_its_month_through_every_step_in_order(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "2024-10").mkdir()
+    (tmp_path / "2024-10" / "a.csv").touch()
+    (tmp_path / "2024-10" / ".done").touch()
+    monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
+    calls: list[tuple[str, str]] = []
+
+    def stand_in(module: ModuleType, name: str) -> None:
+        monkeypatch.setattr(module, name, lambda settings, month: calls.append((name, str(month))))
+
+    for module, name in ((landing, "land"), (staging, "stage"), (checks, "check_staging"), (core, "build_core")):
+        stand_in(module, name)
+
+    assert dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"}).state == "success"
+    assert calls == [(name, "2024-10") for name in ("land", "stage", "check_staging", "build_core")]
+
+
+@pytest.mark.parametrize(
+    ("context", "announced"),
+    [
+        (run_context(conf={"month": "2024-10"}, user="hoa"), ["2024-10"]),
+        (run_context(key="2024-10"), []),
+        (run_context(conf={"month": "2024-10"}, user="dag_test"), []),
+    ],
+    ids=["a run by hand tells the month", "a partitioned run has it told", "dag.test() tells nobody"],
+)
+def test_the_next_dag_learns_the_month(context: dict[str, Any], announced: list[str]) -> None:
+    told: list[str] = []
+    add: Callable[[str], None] = told.append
+    announce_month(
+        {**context, "outlet_events": {CORE_MEASUREMENT: SimpleNamespace(add_partitions=add)}}, CORE_MEASUREMENT
+    )
+    assert told == announced
