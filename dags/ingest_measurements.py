@@ -23,10 +23,10 @@ from airflow.sdk import CronPartitionTimetable, chain, dag, task
 
 from ispeed.airflow import (
     CORE_MEASUREMENT,
-    MONTH_PARAM,
     RETRIES,
     WaitForExport,
     announce_month,
+    month_param,
     no_retry_on_user_error,
     run_of,
 )
@@ -38,9 +38,10 @@ from ispeed.airflow import (
     schedule=CronPartitionTimetable("0 3 3 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"),
     start_date=datetime(2019, 1, 1),
     catchup=False,
-    max_active_runs=1,
+    # More than one: a month that waits for its export, for days, must not hold up another month's redoing.
+    max_active_runs=3,
     default_args=RETRIES,
-    params={"month": MONTH_PARAM},
+    params={"month": month_param()},
     tags=["ispeed", "hằng tháng"],
 )
 def ingest_measurements():

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
-from ispeed.airflow import CORE_MEASUREMENT, MONTH_PARAM, REPORTS, RETRIES, no_retry_on_user_error, run_of
+from ispeed.airflow import CORE_MEASUREMENT, REPORTS, RETRIES, month_param, no_retry_on_user_error, run_of
 
 
 @dag(
@@ -30,7 +30,7 @@ from ispeed.airflow import CORE_MEASUREMENT, MONTH_PARAM, REPORTS, RETRIES, no_r
     catchup=False,
     max_active_runs=1,
     default_args=RETRIES,
-    params={"month": MONTH_PARAM},
+    params={"month": month_param()},
     tags=["ispeed", "hằng tháng"],
 )
 def publish_reports():

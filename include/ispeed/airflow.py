@@ -34,14 +34,18 @@ RETRIES: Final = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
 }
-MONTH_PARAM: Final = Param(
-    None,
-    type=["null", "string"],
-    pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
-    title="Tháng (YYYY-MM)",
-    description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
-)
 LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+def month_param() -> Param:
+    """The parameter `month`, for runs by hand and for `dag.test()`: `YYYY-MM`, or nothing."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+        title="Tháng (YYYY-MM)",
+        description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
+    )
 
 
 def month_of(context: Mapping[str, Any]) -> Month:

@@ -235,7 +235,8 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
 
     from ispeed.gx_duckdb import register_dialect
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # It tells of a documentation folder at each start, which says nothing to who reads the run's log.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     register_dialect()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}

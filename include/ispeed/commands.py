@@ -106,7 +106,7 @@ def run_month(month: Month) -> int:
     with _output_to(log) as say:
         from ispeed import month_run
 
-        failure = month_run.run_month(month, say)
+        failure = month_run.run_month(month, say, started)
     if failure is not None:
         print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
         return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT

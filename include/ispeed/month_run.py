@@ -31,9 +31,11 @@ class Failure:
     is_stopped: bool = False
 
 
-def run_month(month: Month, say: Callable[[str], None]) -> Failure | None:
-    """Run every DAG for the month and tell, task by task, how long it took. Returns why it failed, if it did."""
-    started = time.monotonic()
+def run_month(month: Month, say: Callable[[str], None], started: float) -> Failure | None:
+    """Run every DAG for the month and tell, task by task, how long it took. Returns why it failed, if it did.
+
+    `started` is the moment (`time.monotonic`) from which the time to load Airflow counts.
+    """
     tasks = _TaskTimes(say)
     get_listener_manager().add_listener(tasks)
     initdb()

@@ -24,8 +24,8 @@ STATISTICS: Final = {
     "p25": ("25th percentile", "p25"),
     "p75": ("75th percentile", "p75"),
     "p90": ("90th percentile", "p90"),
-    "ci_low": ("lower end of the 95 % interval of the median", "trung vị – cận dưới 95%"),
-    "ci_high": ("upper end of the 95 % interval of the median", "trung vị – cận trên 95%"),
+    "ci_low": ("lower end of the 95 % interval of the median", "cận dưới 95%"),
+    "ci_high": ("upper end of the 95 % interval of the median", "cận trên 95%"),
 }
 
 
@@ -78,7 +78,7 @@ SPEEDS: Final = tuple(
     _number(
         f"{metric}_{statistic}",
         f"{metric_name} over representative samples: {statistic_name} ({metric.rsplit('_', 1)[1]})",
-        f"{metric_heading}: {statistic_heading}",
+        metric_heading.replace(" (", f" {statistic_heading} ("),
     )
     for metric, (metric_name, metric_heading) in METRICS.items()
     for statistic, (statistic_name, statistic_heading) in STATISTICS.items()
@@ -124,10 +124,10 @@ REPORT_COMMUNE_MONTH: Final = _table(
     ("network", "commune_code"),
     NETWORK,
     _text("commune_code", "Commune code of the registry as of the month", "Mã xã"),
-    _text("commune_name", "Commune name without its kind", "Tên xã, phường, thị trấn"),
+    _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
     _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
     _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
-    _text("district_name", "District name; empty from 07/2025", "Huyện, thị xã, thành phố"),
+    _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
     *FIGURES,
 )
 REPORT_REFERRAL_CODE_MONTH: Final = _table(
@@ -170,9 +170,9 @@ REPORT_PROVINCE_MONTH: Final = _table(
     NETWORK,
     _text("province_code", "Province code", "Mã tỉnh"),
     _text("province_name", "Province name", "Tỉnh"),
-    _count("n_communes", "Communes of the registry as of the month", "Số xã"),
-    _count("n_communes_publishable", "Communes with at least 30 accepted measurements", "Số xã đủ 30 lượt đo"),
-    _count("n_communes_assessable", "Communes with at least 300 accepted measurements", "Số xã đủ 300 lượt đo"),
+    _count("n_communes", "Communes of the registry as of the month", "Số đơn vị cấp xã"),
+    _count("n_communes_publishable", "Communes with at least 30 accepted measurements", "Số đơn vị đủ 30 lượt đo"),
+    _count("n_communes_assessable", "Communes with at least 300 accepted measurements", "Số đơn vị đủ 300 lượt đo"),
     *FIGURES,
 )
 REPORT_QUALITY_MONTH: Final = _table(
@@ -216,7 +216,7 @@ PUBLICATION: Final = Table(
         MONTH,
         REVISION,
         _text("state", "published, superseded or withdrawn", "Trạng thái"),
-        _text("fingerprint", "sha256 of inputs, policy, contract, rules and report tables", "Dấu vân"),
+        _text("fingerprint", "sha256 of inputs, policy, contract, rules and report tables", "Dấu vân nội dung"),
         _text("manifest_sha256", "sha256 of the revision's manifest.json", "sha256 của manifest.json"),
         _count("n_raw", "Rows received", "Dòng nhận"),
         _count("n_accepted", "Rows accepted", "Dòng chấp nhận"),

@@ -56,7 +56,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
         report_field(
             table,
             "holder_kind",
-            90,
+            112,
             "centre",
             lambda row: HOLDER_KINDS.get(str(row["holder_kind"])) or text_or(row["holder_kind"], NOT_IN_REGISTRY),
         ),
@@ -84,11 +84,11 @@ def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> Non
     )
     fields = [
         report_field(table, "organisation_code", 74, "code"),
-        report_field(table, "organisation_name", 200, "text"),
+        report_field(table, "organisation_name", 208, "text"),
         report_field(
             table,
             "organisation_kind",
-            92,
+            104,
             "centre",
             lambda row: ORGANISATION_KINDS.get(str(row["organisation_kind"])) or text_or(row["organisation_kind"]),
         ),
@@ -114,7 +114,7 @@ def commune_fields(rows: list[Row]) -> list[Field[Row]]:
     ]
     if any(row["district_name"] for row in rows):
         fields.append(
-            report_field(table, "district_name", 136, "text", lambda row: text_or(row["district_name"], NO_TEXT))
+            report_field(table, "district_name", 148, "text", lambda row: text_or(row["district_name"], NO_TEXT))
         )
     return fields
 

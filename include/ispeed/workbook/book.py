@@ -67,7 +67,7 @@ def write_workbook(content: Content, path: Path) -> None:
     lay_appendix_one(sheets["Phụ lục I"], styles, content)
     lay_appendix_two(sheets["Phụ lục II"], styles, content)
     lay_organisations(sheets["Cơ quan đơn vị"], styles, content)
-    lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators, blocks.intervals)
+    lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators)
     lay_progress(book, sheets["Tiến độ mẫu"], styles, content, blocks.progress, blocks.missing)
     lay_integrity(sheets["Dấu hiệu bất thường"], styles, content)
     lay_quality(book, sheets["Chất lượng dữ liệu"], styles, content, blocks.waterfall, blocks.flags)
@@ -103,12 +103,12 @@ def _details(content: Content) -> Sequence[tuple[str, str]]:
     about = (
         f"{number(communes)} đơn vị cấp xã",
         f"{number(codes)} mã giới thiệu",
-        f"{number(bodies)} cơ quan, đơn vị",
-        "theo công nghệ, có biểu đồ",
-        f"còn thiếu đến {content.policy.assess_minimum} lượt đo",
-        "để rà soát, không kết luận",
-        "đối soát, kiểm tra",
-        "định nghĩa, ký hiệu, nguồn",
+        f"{number(bodies)} đơn vị",
+        "theo công nghệ",
+        f"đến {content.policy.assess_minimum} lượt đo",
+        "để rà soát",
+        "đối soát",
+        "định nghĩa, ký hiệu",
         f"bản phát hành r{content.revision}",
     )
     return tuple(zip(SHEETS[1:], about, strict=True))

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from xlsxwriter import Workbook
 from xlsxwriter.chart import Chart
+from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.style import BLUE, COUNT, FONT, NAVY, PALE
@@ -23,24 +24,25 @@ _HIDE_ZERO: Final = f"{COUNT};;"
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of figures on Tổng quan: first and last row, the column of the labels and those of the figures, from 0."""
+    """Rows of figures on Tổng quan: first and last row, the column of the labels and those of the figures, from 0.
+
+    `whiskers` are the columns of how far the interval of each figure reaches down and up.
+    """
 
     first_row: int
     last_row: int
     labels: int
     figures: tuple[int, ...]
     headings: tuple[str, ...]
+    whiskers: tuple[tuple[int, int], ...] = ()
 
     def cells(self, column: int) -> list[str | int]:
         return [OVERVIEW, self.first_row, column, self.last_row, column]
 
-
-@dataclass(frozen=True)
-class OperatorInterval:
-    """One operator's 95 % interval around its median, as distances in Mbps; none is 0."""
-
-    above: tuple[float, ...]
-    below: tuple[float, ...]
+    def reference(self, column: int) -> str:
+        """The same as a formula: LibreOffice draws whiskers only from cells."""
+        name = xl_col_to_name(column)
+        return f"='{OVERVIEW}'!${name}${self.first_row + 1}:${name}${self.last_row + 1}"
 
 
 def insert_chart(
@@ -56,7 +58,7 @@ def insert_chart(
     )
 
 
-def progress_chart(book: Workbook, block: Block, title: str) -> Chart:
+def progress_chart(book: Workbook, block: Block, title: str, legend: str = "right") -> Chart:
     """Bars of communes by district, stacked by how many measurements they have."""
     chart = _new(book, {"type": "bar", "subtype": "stacked"})
     for index, (column, heading) in enumerate(zip(block.figures, block.headings, strict=True)):
@@ -72,12 +74,14 @@ def progress_chart(book: Workbook, block: Block, title: str) -> Chart:
                     "value": True,
                     "num_format": _HIDE_ZERO,
                     "position": "center",
-                    "font": _font(9, color=_TEXT_ON[index]),
+                    "font": _font(8, color=_TEXT_ON[index]),
                 },
             }
         )
-    _dress(chart, title, legend=True)
-    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    _dress(chart, title, legend=legend)
+    chart.set_y_axis(
+        {"reverse": True, "num_font": _font(8), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
+    )
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
     return chart
 
@@ -96,17 +100,21 @@ def count_chart(book: Workbook, block: Block, title: str) -> Chart:
             "data_labels": {"value": True, "num_format": COUNT, "position": "outside_end", "font": _font(9)},
         }
     )
-    _dress(chart, title, legend=False)
-    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    _dress(chart, title, legend=None)
+    chart.set_y_axis(
+        {"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
+    )
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
     return chart
 
 
-def operators_chart(book: Workbook, block: Block, intervals: Sequence[OperatorInterval], title: str) -> Chart:
+def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
     """Columns of median download by operator, one series a technology, with the interval as whiskers."""
     chart = _new(book, {"type": "column"})
     shades = ((BLUE, "#000000"), (NAVY, "#000000"))
-    for column, heading, interval, (fill, ink) in zip(block.figures, block.headings, intervals, shades, strict=False):
+    for column, heading, (down, up), (fill, ink) in zip(
+        block.figures, block.headings, block.whiskers, shades, strict=True
+    ):
         chart.add_series(
             {
                 "name": heading,
@@ -124,14 +132,14 @@ def operators_chart(book: Workbook, block: Block, intervals: Sequence[OperatorIn
                 },
                 "y_error_bars": {
                     "type": "custom",
-                    "plus_values": list(interval.above),
-                    "minus_values": list(interval.below),
+                    "plus_values": block.reference(up),
+                    "minus_values": block.reference(down),
                     "line": {"color": "#000000", "width": 1},
                 },
             }
         )
-    _dress(chart, title, legend=True)
-    chart.set_x_axis({"num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    _dress(chart, title, legend="bottom")
+    chart.set_x_axis({"num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1})
     chart.set_y_axis(
         {
             "num_font": _font(9),
@@ -143,6 +151,35 @@ def operators_chart(book: Workbook, block: Block, intervals: Sequence[OperatorIn
             "name_font": _font(9),
         }
     )
+    return chart
+
+
+def operator_bars(book: Workbook, block: Block, title: str) -> Chart:
+    """The same medians as bars with their figures, for a small space."""
+    chart = _new(book, {"type": "bar"})
+    for column, heading, fill in zip(block.figures, block.headings, (BLUE, NAVY), strict=False):
+        chart.add_series(
+            {
+                "name": heading,
+                "categories": block.cells(block.labels),
+                "values": block.cells(column),
+                "fill": {"color": fill},
+                "border": {"color": NAVY, "width": 0.75},
+                "gap": 30,
+                "data_labels": {"value": True, "num_format": _HIDE_ZERO, "position": "outside_end", "font": _font(8)},
+            }
+        )
+    _dress(chart, title, legend="right")
+    chart.set_y_axis(
+        {
+            "reverse": True,
+            "num_font": _font(8),
+            "line": {"color": NAVY},
+            "major_tick_mark": "none",
+            "interval_unit": 1,
+        }
+    )
+    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT, "min": 0})
     return chart
 
 
@@ -171,11 +208,11 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
             "data_labels": {
                 "value": True,
                 "position": "inside_end",
-                "font": _font(9),
+                "font": _font(8),
                 "custom": [
                     {
                         "value": _grouped(kept[index]) if index in ends else f"−{_grouped(removed[index])}",
-                        "font": _font(9, color="#FFFFFF" if index in ends else "#000000", bold=index in ends),
+                        "font": _font(8, color="#FFFFFF" if index in ends else "#000000", bold=index in ends),
                     }
                     for index in range(last + 1)
                 ],
@@ -191,17 +228,26 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
             "border": {"color": NAVY, "width": 0.75},
         }
     )
-    _dress(chart, title, legend=False)
-    chart.set_y_axis({"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none"})
+    _dress(chart, title, legend=None)
+    chart.set_y_axis(
+        {
+            "reverse": True,
+            "num_font": _font(8),
+            "line": {"color": NAVY},
+            "major_tick_mark": "none",
+            "interval_unit": 1,
+            "crossing": "max",
+        }
+    )
     chart.set_x_axis(
         {
             "min": start,
-            "num_font": _font(8),
-            "num_format": COUNT,
+            "label_position": "none",
             "major_gridlines": {"visible": True, "line": {"color": "#E3E3E3", "width": 0.5}},
+            "major_tick_mark": "none",
             "line": {"none": True},
-            "name": f"Số dòng (trục bắt đầu từ {_grouped(start)})" if start else "Số dòng",
-            "name_font": _font(9),
+            "name": f"Số dòng; trục bắt đầu từ {_grouped(start)}" if start else "Số dòng",
+            "name_font": _font(8),
         }
     )
     return chart
@@ -224,10 +270,10 @@ def _grouped(value: int) -> str:
     return f"{value:,}".replace(",", ".")
 
 
-def _dress(chart: Chart, title: str, *, legend: bool) -> None:
-    chart.set_title({"name": title, "name_font": _font(11, bold=True, color=NAVY), "overlay": False})
+def _dress(chart: Chart, title: str, *, legend: str | None) -> None:
+    chart.set_title({"name": title, "name_font": _font(10.5, bold=True, color=NAVY), "overlay": False})
     if legend:
-        chart.set_legend({"position": "bottom", "font": _font(9)})
+        chart.set_legend({"position": legend, "font": _font(9)})
     else:
         chart.set_legend({"none": True})
     chart.set_chartarea({"border": {"color": "#BFBFBF", "width": 0.75}, "fill": {"color": "#FFFFFF"}})

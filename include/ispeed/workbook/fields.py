@@ -13,18 +13,18 @@ from ispeed.workbook.table_sheet import Field, Kind
 _HEADINGS: Final = {table.name: {column.name: column.heading for column in table.columns} for table in REPORT_TABLES}
 
 _FIGURES: Final[tuple[tuple[str, int, Kind], ...]] = (
-    ("n_measurements", 58, "count"),
-    ("n_samples", 58, "count"),
-    ("n_devices", 58, "count"),
-    ("download_mbps_median", 66, "speed"),
-    ("download_mbps_ci_low", 66, "speed"),
-    ("download_mbps_ci_high", 66, "speed"),
-    ("download_mbps_mean", 66, "speed"),
-    ("upload_mbps_median", 66, "speed"),
-    ("ping_ms_median", 66, "speed"),
-    ("share_at_target", 64, "share"),
-    ("n_missing_to_assess", 62, "count"),
-    ("download_mbps_median_change", 76, "change"),
+    ("n_measurements", 54, "count"),
+    ("n_samples", 54, "count"),
+    ("n_devices", 54, "count"),
+    ("download_mbps_median", 64, "speed"),
+    ("download_mbps_ci_low", 64, "speed"),
+    ("download_mbps_ci_high", 64, "speed"),
+    ("download_mbps_mean", 64, "speed"),
+    ("upload_mbps_median", 64, "speed"),
+    ("ping_ms_median", 64, "speed"),
+    ("share_at_target", 60, "share"),
+    ("n_missing_to_assess", 58, "count"),
+    ("download_mbps_median_change", 68, "change"),
 )
 
 
@@ -55,5 +55,5 @@ def figure_fields(table: str, policy: WorkbookPolicy, *, without: tuple[str, ...
             for column, width, kind in _FIGURES
             if column not in without
         ),
-        Field("Trạng thái", 112, "centre", lambda row: status(row, policy)),
+        Field("Trạng thái", 104, "centre", lambda row: status(row, policy)),
     ]

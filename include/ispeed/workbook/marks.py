@@ -78,7 +78,7 @@ def status(row: Row, policy: WorkbookPolicy) -> object:
     if row["reason"]:
         return reason_marks(policy).get(str(row["reason"]), WITHHELD)
     enough = _measurements(row) >= policy.assess_minimum
-    return f"Đủ {policy.assess_minimum} lượt đo" if enough else f"Đủ {policy.publish_minimum} lượt đo"
+    return "Đủ đánh giá" if enough else "Đủ công bố"
 
 
 def _measurements(row: Row) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from ispeed.workbook.charts import Block, OperatorInterval, insert_chart, operators_chart
+from ispeed.workbook.charts import Block, insert_chart, operators_chart
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.fields import figure_fields, report_field
 from ispeed.workbook.marks import NO_TEXT, text_or
@@ -35,7 +34,6 @@ def lay_operators(
     styles: Styles,
     content: Content,
     block: Block | None,
-    intervals: Sequence[OperatorInterval],
 ) -> None:
     """The chart stands above the table, which is short."""
     table = "report_operator_month"
@@ -57,8 +55,8 @@ def lay_operators(
         "Mạng di động và mạng cố định không gộp với nhau.",
     )
     fields = [
-        report_field(table, "operator", 110, "text", operator_name),
-        report_field(table, "host_network", 92, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
+        report_field(table, "operator", 120, "text", operator_name),
+        report_field(table, "host_network", 100, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
         report_field(
             table, "network", 66, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))
         ),
@@ -69,5 +67,5 @@ def lay_operators(
         sheet, styles, content, heading, fields, rows, room_above_px=290 if block else 0, frozen_columns=2
     )
     if block:
-        chart = operators_chart(book, block, intervals, CHART_TITLE)
+        chart = operators_chart(book, block, CHART_TITLE)
         insert_chart(sheet, placed.header_row - 1, 0, chart, (placed.width - 2, 280), CHART_ALT)

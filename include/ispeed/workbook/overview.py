@@ -13,14 +13,13 @@ from ispeed.workbook import sentences
 from ispeed.workbook.changes import summary
 from ispeed.workbook.charts import (
     Block,
-    OperatorInterval,
     insert_chart,
-    operators_chart,
+    operator_bars,
     progress_chart,
     waterfall_chart,
 )
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, Mark, figure, key_of, reason_marks
+from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, NOT_MEASURED, Mark, figure, key_of, reason_marks
 from ispeed.workbook.operators import CHART_ALT as OPERATORS_ALT
 from ispeed.workbook.operators import operator_name
 from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
@@ -33,6 +32,7 @@ from ispeed.workbook.style import (
     LINE,
     LINK,
     NAVY,
+    POINTS,
     SHARE,
     SPEED,
     Styles,
@@ -44,8 +44,8 @@ from ispeed.workbook.table_sheet import Kind, plain_text, write_cell
 from ispeed.workbook.wording import SAMPLE_MARK, alphabetical, day_text, month_text, number
 
 # A grid of narrow columns, as wide as the paper between the decree's margins; everything lies on it in merged cells.
-_COLUMNS: Final = 24
-_COLUMN_PX: Final = 26
+_COLUMNS: Final = 25
+_COLUMN_PX: Final = 25
 _WIDTH: Final = _COLUMNS * _COLUMN_PX
 _LAST: Final = _COLUMNS - 1
 
@@ -60,7 +60,6 @@ class Blocks:
     progress: Block | None
     missing: Block | None
     operators: Block | None
-    intervals: Sequence[OperatorInterval]
     waterfall: Block | None
     flags: Block | None
 
@@ -75,8 +74,8 @@ def lay_overview(
     _key_figures(page, content)
     _findings(page, content)
     charts_row = page.row
-    page.gap(212)
-    page.gap(226)
+    page.gap(170)
+    page.gap(206 if _operator_rows(content) or reconcile(content)[0].raw else 4)
     _links(page, details)
     _revision(page, content)
     second_page = page.row
@@ -85,7 +84,7 @@ def lay_overview(
 
     lay_paper(sheet, content, landscape=False)
     sheet.print_area(0, 0, page.row - 1, _LAST)
-    sheet.set_print_scale(98)
+    sheet.set_print_scale(94)
     sheet.set_h_pagebreaks([second_page])
     sheet.hide_gridlines(2)
     return blocks
@@ -96,6 +95,7 @@ class _Page:
 
     def __init__(self, sheet: Worksheet, styles: Styles) -> None:
         self.sheet, self.styles, self.row = sheet, styles, 0
+        self.marks: list[Mark] = []
 
     def gap(self, pixels: int) -> None:
         """A row left free, as a space or for charts."""
@@ -107,6 +107,9 @@ class _Page:
         style = self.styles(**look)
         if first < last:
             self.sheet.merge_range(self.row, first, self.row, last, "", style)
+        if isinstance(value, Mark):
+            self.marks.append(value)
+            value = value.text
         if isinstance(value, (int, float)):
             self.sheet.write_number(self.row, first, value, style)
         else:
@@ -130,12 +133,12 @@ def _letterhead(page: _Page, content: Content) -> None:
     """The two blocks at the top as the decree has them. The day is left for a pen: bytes do not know the clock."""
     policy = content.policy
     if content.is_sample:
-        page.sheet.set_row(page.row, 17)
+        page.sheet.set_row(page.row, 15)
         page.put(0, _LAST, f"{SAMPLE_MARK} – KHÔNG DÙNG ĐỂ BÁO CÁO", bold=True, font_color=ALARM, align="center")
         page.row += 1
     middle = 11
     page.sheet.set_row(page.row, 16.5)
-    page.put(0, middle - 1, policy.parent_body.upper(), font_size=12, align="center", shrink=True)
+    page.put(0, middle - 1, policy.parent_body.upper(), font_size=11, align="center", shrink=True)
     page.put(
         middle,
         _LAST,
@@ -147,12 +150,12 @@ def _letterhead(page: _Page, content: Content) -> None:
     )
     page.row += 1
     page.sheet.set_row(page.row, 17)
-    page.put(0, middle - 1, policy.issuer.upper(), font_size=12, bold=True, align="center", shrink=True)
+    page.put(0, middle - 1, policy.issuer.upper(), font_size=11, bold=True, align="center", shrink=True)
     page.put(middle, _LAST, "Độc lập - Tự do - Hạnh phúc", font_size=13, bold=True, align="center")
     page.row += 1
     # The rules: a third to a half of the issuer's line, and the whole of the motto's.
     page.sheet.set_row(page.row, 5)
-    for first, last in ((4, 6), (14, 20)):
+    for first, last in ((4, 6), (14, 21)):
         page.put(first, last, "", top=1)
     page.row += 1
     page.sheet.set_row(page.row, 18)
@@ -183,20 +186,17 @@ def _key_figures(page: _Page, content: Content) -> None:
     now = sentences.province(content)
     before = next((row for row in content.previous_province if row["network"] == "mobile"), None)
     total = sentences.whole(now, "n_communes")
-    since = f"so với {month_text(content.month.previous)}"
     targets = ", ".join(f"{name} ≥ {number(speed)}" for name, speed in policy.targets.items())
     cards = (
         (f"Xã đủ {policy.publish_minimum} lượt đo", "n_communes_publishable", f'{COUNT}"/{total}"', COUNT,
          "mức đủ để công bố"),
         (f"Xã đủ {policy.assess_minimum} lượt đo", "n_communes_assessable", f'{COUNT}"/{total}"', COUNT,
          "mức đủ để đánh giá"),
-        ("Tải xuống (Mbps)", "download_mbps_median", SPEED, SPEED,
-         f"trung vị; {sentences.interval(now, 'download_mbps')}"),
-        ("Tải lên (Mbps)", "upload_mbps_median", SPEED, SPEED,
-         f"trung vị; {sentences.interval(now, 'upload_mbps')}"),
-        ("Mẫu đạt mục tiêu", "share_at_target", SHARE, SHARE, f"{targets} Mbps"),
+        ("Tải xuống trung vị", "download_mbps_median", SPEED, SPEED, _interval_note(now, "download_mbps")),
+        ("Tải lên trung vị", "upload_mbps_median", SPEED, SPEED, _interval_note(now, "upload_mbps")),
+        ("Mẫu đạt mục tiêu", "share_at_target", SHARE, POINTS, f"{targets} Mbps"),
     )  # fmt: skip
-    edges = ((0, 4), (5, 9), (10, 14), (15, 18), (19, 23))
+    edges = ((0, 4), (5, 9), (10, 14), (15, 19), (20, 24))
     for line, height in enumerate((17, 29, 15, 15)):
         page.sheet.set_row(page.row, height)
         frame: dict[str, Any] = {"top": 2 * (line == 0), "bottom": line == 3}
@@ -205,30 +205,34 @@ def _key_figures(page: _Page, content: Content) -> None:
                 "align": "center", "shrink": True, "left": 1, "right": 1,
                 "border_color": NAVY, **frame,
             }  # fmt: skip
-            value = figure(now, column)
+            value = _shown(now, column, content)
             if line == 0:
                 page.put(first, last, label, font_size=11, bg_color=HEADER_FILL, **look)
             elif line == 1:
-                shown = value.text if isinstance(value, Mark) else value
                 size = 11 if isinstance(value, Mark) else 20
-                page.put(first, last, shown, font_size=size, bold=True, font_color=NAVY, num_format=form, **look)
+                page.put(first, last, value, font_size=size, bold=True, font_color=NAVY, num_format=form, **look)
             elif line == 2:
                 shown = _change(column, now, before)
-                page.put(first, last, shown, font_size=10, num_format=change_format(change, since), **look)
+                page.put(first, last, shown, font_size=10, num_format=change_format(change), **look)
             else:
                 page.put(first, last, note, font_size=9, font_color=GREY, **look)
         page.row += 1
-    page.gap(8)
+    since = f"▲ tăng, ▼ giảm so với số liệu tháng {month_text(content.month.previous)} như đã phát hành"
+    page.line(since if before else "", size=9, italic=True, align="right", font_color=GREY)
+
+
+def _interval_note(row: Row, metric: str) -> str:
+    return f"Mbps; {sentences.interval(row, metric)}"
 
 
 def _change(column: str, now: Row, before: Row | None) -> object:
-    """This month's figure minus the one published for the month before."""
+    """This month's figure minus the one published for the month before; of a share, in percentage points."""
     value, earlier = now[column], before[column] if before else None
     if column == "download_mbps_median" and now["download_mbps_median_change"] is not None:
         return now["download_mbps_median_change"]
     if isinstance(value, (int, float)) and isinstance(earlier, (int, float)):
-        return round(value - earlier, 6)
-    return NO_EARLIER_MONTH.text
+        return round((value - earlier) * (100 if column == "share_at_target" else 1), 6)
+    return NO_EARLIER_MONTH
 
 
 def _findings(page: _Page, content: Content) -> None:
@@ -240,28 +244,25 @@ def _findings(page: _Page, content: Content) -> None:
 
 
 def _links(page: _Page, details: Sequence[tuple[str, str]]) -> None:
-    """The other sheets, in two columns read downwards."""
+    """The other sheets, in three columns read downwards."""
     page.section("Các trang của báo cáo")
-    half = -(-len(details) // 2)
-    for index in range(half):
-        page.sheet.set_row(page.row, 16)
-        for first, detail in zip((0, 12), (index, index + half), strict=True):
-            if detail >= len(details):
-                continue
-            name, about = details[detail]
-            style = page.styles(font_size=11, font_color=LINK, underline=1)
-            page.sheet.merge_range(page.row, first, page.row, first + 5, "", style)
-            page.sheet.write_url(page.row, first, f"internal:'{name}'!A1", style, name)
-            page.put(first + 6, first + 11, about, font_size=10, font_color=GREY, shrink=True)
+    height = -(-len(details) // 3)
+    style = page.styles(font_size=10.5, font_color=LINK, underline=1)
+    for index in range(height):
+        page.sheet.set_row(page.row, 15)
+        for column, (name, about) in enumerate(details[index::height]):
+            first = 8 * column
+            page.sheet.merge_range(page.row, first, page.row, first + 7, "", style)
+            page.sheet.write_url(page.row, first, f"internal:'{name}'!A1", style, f"{name}: {about}")
         page.row += 1
-    page.gap(5)
+    page.gap(4)
 
 
 def _revision(page: _Page, content: Content) -> None:
     policy = content.policy
     page.line(
-        f"{summary(content)} Kỳ phát hành tiếp theo dự kiến ngày {day_text(policy.next_release)}. "
-        f"Liên hệ: {policy.contact}. Giấy phép: {policy.licence}.",
+        f"{summary(content)} Kỳ tiếp theo: {day_text(policy.next_release)}. Liên hệ: {policy.contact}. "
+        f"{policy.licence.rstrip('.')}.",
         size=10,
         top=1,
         top_color=LINE,
@@ -272,15 +273,15 @@ def _revision(page: _Page, content: Content) -> None:
 def _blocks(page: _Page, content: Content) -> Blocks:
     """The second page: what the charts draw, in figures."""
     page.line("SỐ LIỆU CỦA CÁC BIỂU ĐỒ", size=14, bold=True, align="center", font_color=NAVY)
-    seen = [
-        *_marks_of(_operator_rows(content)),
-        *([NOT_APPLICABLE] if reconcile(content)[0].raw else []),
-    ]
-    page.line(key_of(seen), size=10, italic=True, font_color=GREY)
+    key_row = page.row
+    page.row += 1
     progress, missing = _progress_block(page, content)
-    operators, intervals = _operators_block(page, content)
+    operators = _operators_block(page, content)
     waterfall, flags = _quality_blocks(page, content)
-    return Blocks(progress, missing, operators, intervals, waterfall, flags)
+    after, page.row = page.row, key_row
+    page.line(key_of(page.marks), size=10, italic=True, font_color=GREY)
+    page.row = after
+    return Blocks(progress, missing, operators, waterfall, flags)
 
 
 def _block(
@@ -303,11 +304,13 @@ def _block(
     page.row += 1
     first_row = page.row
     for values in rows:
-        page.sheet.set_row(page.row, 16)
+        page.sheet.set_row(page.row, 15)
         for start, end, value, kind in zip(starts, ends, values, kinds, strict=True):
             if start < end:
                 page.sheet.merge_range(page.row, start, page.row, end, "", page.styles.cell())
             write_cell(page.sheet, page.styles, page.row, start, value, kind)
+            if isinstance(value, Mark):
+                page.marks.append(value)
         page.row += 1
     page.gap(10)
     return first_row, starts
@@ -346,7 +349,7 @@ def _progress_block(page: _Page, content: Content) -> tuple[Block | None, Block 
         "Lượt đo còn thiếu",
     )
     title = "Số đơn vị cấp xã theo mức lượt đo di động"
-    first, starts = _block(page, title, headings, lines, ("text", *_COUNTS), 6, 3)
+    first, starts = _block(page, title, headings, lines, ("text", *_COUNTS), 7, 3)
     last = first + len(lines) - 1
     return (
         Block(first, last, 0, tuple(starts[1:5]), headings[1:5]),
@@ -358,60 +361,43 @@ def _operator_rows(content: Content) -> list[Row]:
     return [row for row in content.rows("report_operator_month", "mobile") if row["technology"] in ("4G", "5G")]
 
 
-def _operators_block(page: _Page, content: Content) -> tuple[Block | None, list[OperatorInterval]]:
+def _operators_block(page: _Page, content: Content) -> Block | None:
     """Median download of each operator on 4G and 5G with its interval, operators with most measurements first."""
     found = {(operator_name(row), str(row["technology"])): row for row in _operator_rows(content)}
     if not found:
-        return None, []
+        return None
 
     def measurements(name: str) -> int:
         return sum(sentences.whole(row, "n_measurements") for (brand, _), row in found.items() if brand == name)
 
     names = sorted({name for name, _ in found}, key=lambda name: (-measurements(name), alphabetical(name)))
-    parts = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
+    technologies = ("4G", "5G")
     lines = [
-        [
-            name,
-            *(
-                figure(found[name, technology], part) if (name, technology) in found else _absent(content)
-                for technology in ("4G", "5G")
-                for part in parts
-            ),
-        ]
+        [name, *(value for technology in technologies for value in _reach(found.get((name, technology)), content))]
         for name in names
     ]
-    headings = (
-        "Nhà mạng",
-        *(f"{technology}: {part}" for technology in ("4G", "5G") for part in ("trung vị", "cận dưới", "cận trên")),
-    )
-    title = "Tốc độ tải xuống trung vị và khoảng tin cậy 95% theo nhà mạng (Mbps)"
-    first, starts = _block(page, title, headings, lines, ("text", *_SPEEDS), 6, 3)
-    block = Block(first, first + len(lines) - 1, 0, (starts[1], starts[4]), ("4G", "5G"))
-    return block, [_interval(lines, 1), _interval(lines, 4)]
+    parts = ("trung vị", "xuống đến cận dưới", "lên đến cận trên")
+    headings = ("Nhà mạng", *(f"{technology}: {part}" for technology in technologies for part in parts))
+    title = "Tốc độ tải xuống trung vị theo nhà mạng và khoảng cách đến hai cận 95% (Mbps)"
+    first, starts = _block(page, title, headings, lines, ("text", *_SPEEDS), 7, 3)
+    medians, whiskers = (starts[1], starts[4]), ((starts[2], starts[3]), (starts[5], starts[6]))
+    return Block(first, first + len(lines) - 1, 0, medians, technologies, whiskers)
 
 
-def _interval(lines: Sequence[Sequence[object]], column: int) -> OperatorInterval:
-    above, below = [], []
-    for line in lines:
-        median, low, high = line[column : column + 3]
-        if isinstance(median, (int, float)) and isinstance(low, (int, float)) and isinstance(high, (int, float)):
-            above.append(round(high - median, 6))
-            below.append(round(median - low, 6))
-        else:
-            above.append(0.0)
-            below.append(0.0)
-    return OperatorInterval(tuple(above), tuple(below))
+def _reach(row: Row | None, content: Content) -> tuple[object, object, object]:
+    """The median, and how far its 95 % interval reaches down and up; marks where there are none."""
+    median, low, high = (_shown(row, f"download_mbps_{part}", content) for part in ("median", "ci_low", "ci_high"))
+    if isinstance(median, (int, float)) and isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        return median, round(median - low, 6), round(high - median, 6)
+    return median, low, high
 
 
-def _absent(content: Content) -> Mark:
-    return reason_marks(content.policy)["no_samples"]
-
-
-def _marks_of(rows: Sequence[Row]) -> list[Mark]:
-    values = [figure(row, "download_mbps_ci_low") for row in rows] + [
-        figure(row, "download_mbps_median") for row in rows
-    ]
-    return [value for value in values if isinstance(value, Mark)]
+def _shown(row: Row | None, column: str, content: Content) -> object:
+    """The figure, or the mark of why there is none: the blocks have no column for it."""
+    reasons = reason_marks(content.policy)
+    if row is None:
+        return reasons["no_samples"]
+    return figure(row, column) if not row["reason"] else reasons.get(str(row["reason"]), NOT_MEASURED)
 
 
 def _quality_blocks(page: _Page, content: Content) -> tuple[Block | None, Block | None]:
@@ -426,13 +412,13 @@ def _quality_blocks(page: _Page, content: Content) -> tuple[Block | None, Block 
         [label, kept[index], NOT_APPLICABLE if index in ends else removed[index]] for index, label in enumerate(labels)
     ]
     headings = ("Bước", "Còn lại", "Cách ly")
-    first, starts = _block(page, "Đối soát số dòng, mọi tệp", headings, lines, ("text", "count", "count"), 14, 5)
+    first, starts = _block(page, "Đối soát số dòng, mọi tệp", headings, lines, ("text", "count", "count"), 15, 5)
     waterfall = Block(first, first + len(lines) - 1, 0, (starts[1], starts[2]), headings[1:])
     if not total.flagged:
         return waterfall, None
     flags = [[content.reasons.get(reason, reason), count] for reason, count in total.flagged.items()]
     first, starts = _block(
-        page, "Đánh dấu trên các dòng được chấp nhận", ("Đánh dấu", "Số dòng"), flags, ("text", "count"), 19, 5
+        page, "Đánh dấu trên các dòng được chấp nhận", ("Đánh dấu", "Số dòng"), flags, ("text", "count"), 20, 5
     )
     return waterfall, Block(first, first + len(flags) - 1, 0, (starts[1],), ("Số dòng",))
 
@@ -441,10 +427,10 @@ def _charts(book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content:
     half = _WIDTH // 2
     if blocks.progress:
         chart = progress_chart(book, blocks.progress, "Số đơn vị cấp xã theo mức lượt đo di động")
-        insert_chart(sheet, row, 0, chart, (_WIDTH - 1, 206), PROGRESS_ALT)
+        insert_chart(sheet, row, 0, chart, (_WIDTH - 2, 166), PROGRESS_ALT)
     if blocks.operators:
-        chart = operators_chart(book, blocks.operators, blocks.intervals, "Tải xuống trung vị theo nhà mạng")
-        insert_chart(sheet, row + 1, 0, chart, (half - 4, 218), OPERATORS_ALT)
+        chart = operator_bars(book, blocks.operators, "Tải xuống trung vị (Mbps)")
+        insert_chart(sheet, row + 1, 0, chart, (half - 2, 202), OPERATORS_ALT)
     if blocks.waterfall:
         chart = waterfall_chart(book, blocks.waterfall, *waterfall_steps(reconcile(content)[0]), WATERFALL_TITLE)
-        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 1, 218), WATERFALL_ALT)
+        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 4, 202), WATERFALL_ALT, offset=14)

@@ -10,12 +10,12 @@ from ispeed.workbook.charts import Block, count_chart, insert_chart, progress_ch
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.fields import report_field
 from ispeed.workbook.marks import status
-from ispeed.workbook.style import BLUE, NAVY, Styles
+from ispeed.workbook.style import NAVY, PALE, Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import kinds_of, month_text, number
 
-_CHART_WIDTH = 470
-_CHART_COLUMN = 48
+_CHART_WIDTH = 410
+_ROW_PX = 23
 CHART_ALT = (
     "Biểu đồ thanh: số đơn vị cấp xã của từng địa bàn theo mức lượt đo đã đạt. "
     "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ."
@@ -42,17 +42,14 @@ def lay_progress(
     fields: list[Field[Row]] = [
         *commune_fields(rows),
         report_field(table, "n_measurements", 92, "count"),
-        report_field(table, "n_samples", 66, "count"),
-        report_field(table, "n_devices", 62, "count"),
         report_field(table, "n_missing_to_assess", 74, "count"),
-        Field("Trạng thái", 116, "centre", lambda row: status(row, policy)),
+        Field("Trạng thái", 104, "centre", lambda row: status(row, policy)),
     ]
     blocks = [block for block in (progress, missing) if block]
-    n_columns = _CHART_WIDTH // _CHART_COLUMN + 1 if blocks else 0
     placed = lay_table_sheet(
-        sheet, styles, content, heading, fields, rows, frozen_columns=3, beside=(n_columns, 0) if blocks else None
+        sheet, styles, content, heading, fields, rows, frozen_columns=3, beside=_CHART_WIDTH + 16 if blocks else 0
     )
-    column = [field.heading for field in fields].index(fields[-5].heading) + 1
+    column = [field.heading for field in fields].index(fields[-3].heading) + 1
     sheet.conditional_format(
         placed.first_row,
         column,
@@ -62,7 +59,7 @@ def lay_progress(
             "type": "data_bar",
             "data_bar_2010": True,
             "bar_solid": True,
-            "bar_color": BLUE,
+            "bar_color": PALE,
             "bar_border_color": NAVY,
             "min_type": "num",
             "min_value": 0,
@@ -72,15 +69,15 @@ def lay_progress(
     )
     if not blocks:
         return
-    sheet.set_column_pixels(placed.next_column, placed.next_column + n_columns - 1, _CHART_COLUMN)
-    row = placed.header_row
+    # Below the header, which is repeated on every printed page with all that lies on it.
+    row = placed.first_row
     if progress:
-        height = 120 + 26 * (progress.last_row - progress.first_row + 1)
-        chart = progress_chart(book, progress, "Số đơn vị cấp xã theo mức lượt đo")
+        height = 84 + 24 * (progress.last_row - progress.first_row + 1)
+        chart = progress_chart(book, progress, "Số đơn vị cấp xã theo mức lượt đo", "bottom")
         insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), CHART_ALT, offset=14)
-        row += 1 + (height - 60) // 21 + 1
+        row += -(-height // _ROW_PX) + 1
     if missing:
-        height = 70 + 24 * (missing.last_row - missing.first_row + 1)
+        height = 50 + 22 * (missing.last_row - missing.first_row + 1)
         chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
         alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
         insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, offset=14)

@@ -21,8 +21,7 @@ WATERFALL_ALT = (
     "Biểu đồ thác nước: số dòng nhận, số dòng cách ly theo từng lý do, số dòng chấp nhận. "
     "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ, và ở bảng của trang Chất lượng dữ liệu."
 )
-_CHART_WIDTH = 430
-_CHART_COLUMN = 48
+_CHART_WIDTH = 400
 
 
 @dataclass(frozen=True)
@@ -110,27 +109,25 @@ def lay_quality(
         f"Bảng gồm {number(len(lines))} dòng.",
     )
     fields: list[Field[_Line]] = [
-        Field("Nhóm", 76, "centre", lambda line: line.group),
+        Field("Nhóm", 70, "centre", lambda line: line.group),
         Field("Tệp nguồn hoặc bảng", 150, "text", lambda line: line.where),
-        Field("Nội dung", 300, "text", lambda line: line.what),
-        Field("Mức độ", 90, "centre", lambda line: line.severity),
-        Field("Xử lý và kết quả", 130, "text", lambda line: line.outcome),
-        Field("Số dòng", 66, "count", lambda line: line.n_rows),
-        Field("Tỷ lệ trên số dòng nhận", 70, "share", lambda line: line.share),
+        Field("Nội dung", 262, "text", lambda line: line.what),
+        Field("Mức độ", 82, "centre", lambda line: line.severity),
+        Field("Xử lý và kết quả", 128, "text", lambda line: line.outcome),
+        Field("Số dòng", 60, "count", lambda line: line.n_rows),
+        Field("Tỷ lệ trên số dòng nhận", 64, "share", lambda line: line.share),
     ]
-    n_columns = _CHART_WIDTH // _CHART_COLUMN + 1 if waterfall else 0
     placed = lay_table_sheet(
-        sheet, styles, content, heading, fields, lines, beside=(n_columns, 0) if waterfall else None
+        sheet, styles, content, heading, fields, lines, beside=_CHART_WIDTH + 16 if waterfall else 0
     )
     if not waterfall:
         return
-    sheet.set_column_pixels(placed.next_column, placed.next_column + n_columns - 1, _CHART_COLUMN)
     chart = waterfall_chart(book, waterfall, *waterfall_steps(total), WATERFALL_TITLE)
-    insert_chart(sheet, placed.header_row, placed.next_column, chart, (_CHART_WIDTH, 330), WATERFALL_ALT, offset=14)
+    insert_chart(sheet, placed.first_row, placed.next_column, chart, (_CHART_WIDTH, 330), WATERFALL_ALT, offset=14)
     if flags:
         chart = count_chart(book, flags, "Dòng được chấp nhận có đánh dấu")
         alt = "Biểu đồ thanh: số dòng được chấp nhận có từng loại đánh dấu. Số liệu ở trang Tổng quan."
-        insert_chart(sheet, placed.header_row + 15, placed.next_column, chart, (_CHART_WIDTH, 250), alt, offset=14)
+        insert_chart(sheet, placed.first_row + 16, placed.next_column, chart, (_CHART_WIDTH, 250), alt, offset=14)
 
 
 def waterfall_steps(total: Reconciliation) -> tuple[list[int], list[int]]:
@@ -149,10 +146,10 @@ def _file_lines(file: Reconciliation, content: Content) -> Iterable[_Line]:
 
     yield line("Đối soát", "Số dòng nhận được", "Nhận", file.raw)
     for reason, count in file.quarantined.items():
-        yield line("Cách ly", content.reasons.get(reason, reason), "Cách ly, không tính", count)
-    yield line("Đối soát", "Số dòng chấp nhận", "Chấp nhận, được tính", file.accepted)
+        yield line("Cách ly", content.reasons.get(reason, reason), "Cách ly", count)
+    yield line("Đối soát", "Số dòng chấp nhận", "Chấp nhận", file.accepted)
     for reason, count in file.flagged.items():
-        yield line("Đánh dấu", content.reasons.get(reason, reason), "Giữ lại, được tính", count)
+        yield line("Đánh dấu", content.reasons.get(reason, reason), "Giữ lại, vẫn tính", count)
 
 
 def _check_line(check: CheckLine) -> _Line:

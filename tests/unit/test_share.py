@@ -1,0 +1,153 @@
+"""Publishing: once, whole, and again only when something changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import run_steps, settings_in
+
+import ispeed.share
+from ispeed.database import Database
+from ispeed.draft import write_workbooks
+from ispeed.months import Month
+from ispeed.registry import sync_registry
+from ispeed.sample import make_exports
+from ispeed.settings import Settings
+from ispeed.share import publish
+from ispeed.tables import REPORT_TABLES
+
+MONTH = Month(2024, 10)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Settings:
+    settings = settings_in(tmp_path)
+    make_exports(settings, [MONTH], n_rows=2_000)
+    sync_registry(settings)
+    run_steps(settings, MONTH)
+    return settings
+
+
+def latest(settings: Settings) -> dict[str, object]:
+    found: dict[str, object] = json.loads((settings.share_of(MONTH) / "latest.json").read_text())
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(published: Settings) -> None:
+    folder = published.share_of(MONTH) / "r1"
+    files = contents(folder)
+    assert set(files) == {
+        "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
+        "manifest.json",
+        "csv/datapackage.json",
+        *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
+    }
+    manifest = json.loads(files["manifest.json"])
+    assert {output["path"]: output["sha256"] for output in manifest["outputs"]} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != "manifest.json"
+    }
+    for file in manifest["inputs"]:
+        received = (published.exports_of(MONTH) / file["name"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(received).hexdigest()
+    assert latest(published)["revision"] == 1
+    assert latest(published)["manifest_sha256"] == hashlib.sha256(files["manifest.json"]).hexdigest()
+
+
+def test_an_unchanged_month_publishes_nothing_new(published: Settings) -> None:
+    before = contents(published.share_of(MONTH))
+    result = run_steps(published, MONTH)
+    assert (result["revision"], result["is_new"]) == (1, False)
+    assert contents(published.share_of(MONTH)) == before
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(published: Settings, tmp_path: Path) -> None:
+    other = settings_in(tmp_path / "other", exports=published.exports, device_key="another key")
+    sync_registry(other)
+    run_steps(other, MONTH)
+    assert contents(other.share_of(MONTH)) == contents(published.share_of(MONTH))
+
+
+def test_late_rows_make_a_second_revision_that_names_every_changed_cell(published: Settings) -> None:
+    first = contents(published.share_of(MONTH) / "r1")
+    late = "Thời gian đo,Mã thiết bị,Mã tỉnh,Mã xã,Nhà mạng,Loại mạng,Download (Mbps)\n"
+    late += "15/10/2024 08:00:00,late,56,22366,Viettel,4G,33\n"
+    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    result = run_steps(published, MONTH)
+    assert (result["revision"], result["is_new"]) == (2, True)
+    assert contents(published.share_of(MONTH) / "r1") == first
+    assert latest(published)["revision"] == 2
+    database = Database(published.database_url)
+    before, after = (database.rows("report_commune_month", MONTH, revision) for revision in (1, 2))
+    key = ("mobile", "22366")
+    counts = [
+        next(row["n_measurements"] for row in rows if (row["network"], row["commune_code"]) == key)
+        for rows in (before, after)
+    ]
+    assert counts[1] == counts[0] + 1
+    states = [database.publication(MONTH, revision) for revision in (1, 2)]
+    assert [state["state"] for state in states if state] == ["superseded", "published"]
+    assert "Tệp xuất được bổ sung hoặc thay đổi" in str(states[1] and states[1]["why"])
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+@pytest.mark.parametrize("at", ["copytree", "rename", "latest"])
+def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
+    published: Settings, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
+    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    rename = os.rename
+
+    def killed_after_rename(old: str, new: str) -> None:
+        rename(old, new)
+        raise Killed
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if at == "copytree":
+            patch.setattr(ispeed.share.shutil, "copytree", killed)
+        elif at == "latest":
+            patch.setattr(ispeed.share, "_point_to_latest", killed)
+        steps = (*run_before_publish(), publish)
+        run_steps(published, MONTH, steps[:-1])
+        if at == "rename":
+            patch.setattr(ispeed.share.os, "rename", killed_after_rename)
+        with pytest.raises(Killed):
+            publish(published, MONTH)
+    assert latest(published)["revision"] == 1
+    result = run_steps(published, MONTH)
+    assert result["revision"] == 2
+    assert latest(published)["revision"] == 2
+    assert sorted(path.name for path in published.share_of(MONTH).iterdir()) == ["latest.json", "r1", "r2"]
+
+
+def run_before_publish() -> tuple:  # type: ignore[type-arg]
+    from conftest import BUILD
+
+    return (*BUILD, write_workbooks)
+
+
+def test_a_draft_that_another_run_overtook_is_not_published(published: Settings) -> None:
+    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
+    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    run_steps(published, MONTH, run_before_publish())
+    draft = published.lake_of("draft", MONTH) / "draft.json"
+    overtaken = json.loads(draft.read_text())
+    publish(published, MONTH)
+    draft.write_text(json.dumps({**overtaken, "fingerprint": "of another time"}))
+    with pytest.raises(RuntimeError, match="write it again"):
+        publish(published, MONTH)
+    assert latest(published)["revision"] == 2
