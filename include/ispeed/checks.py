@@ -194,9 +194,8 @@ def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | 
             result = validate(rule)
             if not result.passed:
                 level = logging.ERROR if rule.severity == "critical" else logging.WARNING
-                log.log(
-                    level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, result.examples
-                )
+                examples = "; ".join(result.examples)
+                log.log(level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, examples)
                 if rule.on_failure != "stop" and rows is not None:
                     query = _over(rule, batch or table)
                     engine.run(
@@ -277,7 +276,7 @@ def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
 
 
 def _examples(engine: Engine, query: str) -> tuple[str, ...]:
-    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing limit 3"))
+    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing order by all limit 3"))
 
 
 def _place(row: Row) -> str:

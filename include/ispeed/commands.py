@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     docs = commands.add_parser("docs", help="write docs/dags.md from the DAGs")
     docs.add_argument("--check", action="store_true", help="only say whether it is up to date")
     chosen = parser.parse_args(arguments)
+    # Progress is to be seen while it goes on, also through a pipe.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)
 
     # So that `with` blocks end and no service stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
@@ -87,9 +90,12 @@ def run_demo() -> int:
     code = run_month(DEMO_MONTHS[-1])
     if code == OK:
         print("\nnext:")
-        print(f"  make month M={DEMO_MONTHS[1]}                        another month")
-        print(f"  make backfill FROM={DEMO_MONTHS[0]} TO={DEMO_MONTHS[-1]}   all three, in order, on a real scheduler")
-        print("  make up                                     Airflow with its page")
+        for command, what in (
+            (f"make month M={DEMO_MONTHS[-1]}", "the same again: nothing changed, so nothing new is published"),
+            (f"make backfill FROM={DEMO_MONTHS[0]} TO={DEMO_MONTHS[-1]}", "all three months in order, by a real scheduler"),
+            ("make up", "Airflow with its page"),
+        ):
+            print(f"  {command:<38}{what}")
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from ispeed.lake import month_lock, replaced_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
 from ispeed.months import Month
 from ispeed.settings import INCLUDE, Settings
+
+log = logging.getLogger(__name__)
 
 LOCAL_ZONE = "Asia/Ho_Chi_Minh"
 _RECORD_BYTES_MAX = 2_000_000
@@ -41,7 +44,10 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
         open_engine() as engine,
     ):
         for number, file in enumerate(landing.files):
-            undeclared[file.source_file] = _stage_file(engine, settings, month, contract, file)
+            headers = _stage_file(engine, settings, month, contract, file)
+            if headers:
+                log.warning("%s: headers that the source contract does not declare: %s", file.source_file, headers)
+            undeclared[file.source_file] = headers
             engine.write_parquet(
                 "select * from staging_measurement order by row_number", folder / f"{number:05}.parquet"
             )

@@ -11,7 +11,7 @@ from ispeed.workbook.fields import heading_of
 from ispeed.workbook.marks import EMPTIED, FIRST_ISSUE, NONE_FOUND
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import listing, month_text, number
+from ispeed.workbook.wording import month_text, number
 
 _TABLES: Final = {
     "report_commune_month": "Phụ lục I",
@@ -24,14 +24,17 @@ _TABLES: Final = {
 }
 
 
-def summary(content: Content) -> str:
-    """What this revision is, in one sentence or two."""
+def summary(content: Content, most: int | None = None) -> str:
+    """What this revision is, in one sentence or two, with at most so many of its causes."""
     if content.revision == 1:
         return f"Bản phát hành r1 của tháng {month_text(content.month)}: phát hành lần đầu."
-    causes = listing([cause.rstrip(". ") for cause in content.change_causes]) or "chưa ghi nguyên nhân"
+    causes = [cause.rstrip(". ") for cause in content.change_causes]
+    if most is not None and len(causes) > most:
+        causes = [*causes[:most], f"{number(len(causes) - most)} nguyên nhân khác (xem trang Thay đổi)"]
     return (
         f"Bản phát hành r{content.revision} của tháng {month_text(content.month)}: "
-        f"{number(len(content.changes))} ô thay đổi so với bản r{content.revision - 1}. Nguyên nhân: {causes}."
+        f"{number(len(content.changes))} ô thay đổi so với bản r{content.revision - 1}. "
+        f"Nguyên nhân: {'; '.join(causes) or 'chưa ghi'}."
     )
 
 
@@ -40,7 +43,7 @@ def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
     heading = Heading(
         "thay_doi",
         f"THAY ĐỔI SO VỚI BẢN PHÁT HÀNH TRƯỚC, THÁNG {month_text(content.month)}",
-        f"{summary(content)} Các bản phát hành trước được giữ nguyên.",
+        summary(content) if content.revision == 1 else f"{summary(content)} Các bản trước được giữ nguyên.",
     )
     fields: list[Field[Change]] = [
         Field("Trang", 140, "text", lambda change: _TABLES.get(change.table, change.table)),

@@ -35,8 +35,8 @@ def lay_integrity(sheet: Worksheet, styles: Styles, content: Content) -> None:
     codes = {row["referral_code"] for row in rows}
     holders = {row["referral_code"]: row["holder_name"] for row in content.rows("report_referral_code_month")}
     found = (
-        f"Bảng gồm {number(len(rows))} dấu hiệu của {number(len(codes))} mã giới thiệu, trong {number(len(every))} phép "
-        "xét; chỉ nêu dấu hiệu từ ngưỡng trở lên."
+        f"Bảng gồm {number(len(rows))} dấu hiệu của {number(len(codes))} mã giới thiệu, trong {number(len(every))} "
+        "phép xét; chỉ nêu dấu hiệu từ ngưỡng trở lên."
         if rows
         else f"Không có dấu hiệu nào từ ngưỡng trở lên trong {number(len(every))} phép xét."
     )

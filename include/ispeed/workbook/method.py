@@ -30,9 +30,9 @@ def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
         f"Bảng gồm {number(len(notes))} mục: định nghĩa, cách tính, ký hiệu ở các ô không có số, nguồn và liên hệ.",
     )
     fields: list[Field[_Note]] = [
-        Field("Nhóm", 92, "text", lambda note: note.group),
+        Field("Nhóm", 100, "text", lambda note: note.group),
         Field("Mục", 168, "text", lambda note: note.term),
-        Field("Giải thích", 420, "text", lambda note: note.text),
+        Field("Giải thích", 412, "text", lambda note: note.text),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, notes, landscape=False)
 
@@ -85,7 +85,8 @@ def _statistics(content: Content) -> Iterator[_Note]:
     yield _Note(
         group,
         "Trung vị, phân vị",
-        "Tính trên mẫu đại diện, nội suy tuyến tính giữa hai giá trị kề nhau. Số công bố làm tròn hai chữ số thập phân.",
+        "Tính trên mẫu đại diện, nội suy tuyến tính giữa hai giá trị kề nhau; số công bố làm tròn hai chữ số thập "
+        "phân.",
     )
     yield _Note(
         group,
@@ -109,8 +110,8 @@ def _statistics(content: Content) -> Iterator[_Note]:
     yield _Note(
         group,
         "Mức công bố, mức đánh giá",
-        f"Từ {policy.publish_minimum} lượt đo một tháng thì công bố tốc độ; từ {policy.assess_minimum} lượt đo thì đủ để "
-        "đánh giá theo yêu cầu của Bộ. Còn thiếu: số lượt đo cần thêm để đủ mức đánh giá.",
+        f"Từ {policy.publish_minimum} lượt đo một tháng thì công bố tốc độ; từ {policy.assess_minimum} lượt đo thì "
+        "đủ để đánh giá theo yêu cầu của Bộ. Còn thiếu: số lượt đo cần thêm để đủ mức đánh giá.",
     )
     yield _Note(
         group,

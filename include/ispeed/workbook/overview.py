@@ -45,7 +45,7 @@ from ispeed.workbook.wording import SAMPLE_MARK, alphabetical, day_text, month_t
 
 # A grid of narrow columns, as wide as the paper between the decree's margins; everything lies on it in merged cells.
 _COLUMNS: Final = 25
-_COLUMN_PX: Final = 25
+_COLUMN_PX: Final = 27
 _WIDTH: Final = _COLUMNS * _COLUMN_PX
 _LAST: Final = _COLUMNS - 1
 
@@ -84,9 +84,8 @@ def lay_overview(
 
     lay_paper(sheet, content, landscape=False)
     sheet.print_area(0, 0, page.row - 1, _LAST)
-    sheet.set_print_scale(94)
+    sheet.set_print_scale(91)
     sheet.set_h_pagebreaks([second_page])
-    sheet.hide_gridlines(2)
     return blocks
 
 
@@ -138,7 +137,7 @@ def _letterhead(page: _Page, content: Content) -> None:
         page.row += 1
     middle = 11
     page.sheet.set_row(page.row, 16.5)
-    page.put(0, middle - 1, policy.parent_body.upper(), font_size=11, align="center", shrink=True)
+    page.put(0, middle - 1, policy.parent_body.upper(), font_size=12, align="center", shrink=True)
     page.put(
         middle,
         _LAST,
@@ -150,7 +149,7 @@ def _letterhead(page: _Page, content: Content) -> None:
     )
     page.row += 1
     page.sheet.set_row(page.row, 17)
-    page.put(0, middle - 1, policy.issuer.upper(), font_size=11, bold=True, align="center", shrink=True)
+    page.put(0, middle - 1, policy.issuer.upper(), font_size=12, bold=True, align="center", shrink=True)
     page.put(middle, _LAST, "Độc lập - Tự do - Hạnh phúc", font_size=13, bold=True, align="center")
     page.row += 1
     # The rules: a third to a half of the issuer's line, and the whole of the motto's.
@@ -169,7 +168,7 @@ def _letterhead(page: _Page, content: Content) -> None:
         f"THÁNG {month} TẠI {policy.province_name.upper()}",
     ):
         page.sheet.set_row(page.row, 19)
-        page.put(0, _LAST, text, font_size=14, bold=True, align="center", font_color=NAVY, shrink=True)
+        page.put(0, _LAST, text, font_size=14, bold=True, align="center", shrink=True)
         page.row += 1
     page.gap(8)
 
@@ -261,7 +260,7 @@ def _links(page: _Page, details: Sequence[tuple[str, str]]) -> None:
 def _revision(page: _Page, content: Content) -> None:
     policy = content.policy
     page.line(
-        f"{summary(content)} Kỳ tiếp theo: {day_text(policy.next_release)}. Liên hệ: {policy.contact}. "
+        f"{summary(content, most=2)} Kỳ tiếp theo: {day_text(policy.next_release)}. Liên hệ: {policy.contact}. "
         f"{policy.licence.rstrip('.')}.",
         size=10,
         top=1,
@@ -362,7 +361,10 @@ def _operator_rows(content: Content) -> list[Row]:
 
 
 def _operators_block(page: _Page, content: Content) -> Block | None:
-    """Median download of each operator on 4G and 5G with its interval, operators with most measurements first."""
+    """Median download of each operator on 4G and 5G with its interval, operators with most measurements first.
+
+    Operators of which nothing is published stand last, outside the chart.
+    """
     found = {(operator_name(row), str(row["technology"])): row for row in _operator_rows(content)}
     if not found:
         return None
@@ -370,7 +372,10 @@ def _operators_block(page: _Page, content: Content) -> Block | None:
     def measurements(name: str) -> int:
         return sum(sentences.whole(row, "n_measurements") for (brand, _), row in found.items() if brand == name)
 
-    names = sorted({name for name, _ in found}, key=lambda name: (-measurements(name), alphabetical(name)))
+    drawn = {name for (name, _), row in found.items() if row["download_mbps_median"] is not None}
+    names = sorted(
+        {name for name, _ in found}, key=lambda name: (name not in drawn, -measurements(name), alphabetical(name))
+    )
     technologies = ("4G", "5G")
     lines = [
         [name, *(value for technology in technologies for value in _reach(found.get((name, technology)), content))]
@@ -381,7 +386,7 @@ def _operators_block(page: _Page, content: Content) -> Block | None:
     title = "Tốc độ tải xuống trung vị theo nhà mạng và khoảng cách đến hai cận 95% (Mbps)"
     first, starts = _block(page, title, headings, lines, ("text", *_SPEEDS), 7, 3)
     medians, whiskers = (starts[1], starts[4]), ((starts[2], starts[3]), (starts[5], starts[6]))
-    return Block(first, first + len(lines) - 1, 0, medians, technologies, whiskers)
+    return Block(first, first + len(drawn) - 1, 0, medians, technologies, whiskers) if drawn else None
 
 
 def _reach(row: Row | None, content: Content) -> tuple[object, object, object]:
@@ -433,4 +438,4 @@ def _charts(book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content:
         insert_chart(sheet, row + 1, 0, chart, (half - 2, 202), OPERATORS_ALT)
     if blocks.waterfall:
         chart = waterfall_chart(book, blocks.waterfall, *waterfall_steps(reconcile(content)[0]), WATERFALL_TITLE)
-        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 4, 202), WATERFALL_ALT, offset=14)
+        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 2, 202), WATERFALL_ALT, offset=14)

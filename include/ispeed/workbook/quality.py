@@ -110,10 +110,10 @@ def lay_quality(
     )
     fields: list[Field[_Line]] = [
         Field("Nhóm", 70, "centre", lambda line: line.group),
-        Field("Tệp nguồn hoặc bảng", 150, "text", lambda line: line.where),
-        Field("Nội dung", 262, "text", lambda line: line.what),
+        Field("Tệp nguồn hoặc bảng", 172, "text", lambda line: line.where),
+        Field("Nội dung", 256, "text", lambda line: line.what),
         Field("Mức độ", 82, "centre", lambda line: line.severity),
-        Field("Xử lý và kết quả", 128, "text", lambda line: line.outcome),
+        Field("Xử lý và kết quả", 150, "text", lambda line: line.outcome),
         Field("Số dòng", 60, "count", lambda line: line.n_rows),
         Field("Tỷ lệ trên số dòng nhận", 64, "share", lambda line: line.share),
     ]

@@ -49,7 +49,8 @@ def fixed_note(content: Content) -> str:
     if row is None or not whole(row, "n_measurements"):
         return "Mạng cố định (WiFi, Cố định): không có lượt đo nào trong tháng."
     speed = f"tải xuống trung vị {number(median, 2)} Mbps" if isinstance(median, (int, float)) else "chưa đủ để công bố"
-    return f"Mạng cố định (WiFi, Cố định) thống kê riêng, không gộp: {number(whole(row, 'n_measurements'))} lượt đo, {speed}."
+    count = number(whole(row, "n_measurements"))
+    return f"Mạng cố định (WiFi, Cố định) thống kê riêng, không gộp: {count} lượt đo, {speed}."
 
 
 def commune(row: Row) -> str:
@@ -60,17 +61,24 @@ def commune(row: Row) -> str:
 def _coverage(content: Content) -> str:
     now, policy = province(content), content.policy
     kinds = kinds_of(row["kind"] for row in content.rows("report_commune_month", "mobile"))
-    if not whole(now, "n_measurements"):
-        return (
-            f"1. Tháng {month_text(content.month)}, {policy.province_name} không có lượt đo di động nào được chấp nhận "
-            f"tại {number(whole(now, 'n_communes'))} {kinds}."
+    start = f"1. Tháng {month_text(content.month)}, {policy.province_name}"
+    measurements, samples, devices, communes, publishable, assessable = (
+        number(whole(now, column))
+        for column in (
+            "n_measurements",
+            "n_samples",
+            "n_devices",
+            "n_communes",
+            "n_communes_publishable",
+            "n_communes_assessable",
         )
+    )
+    if not whole(now, "n_measurements"):
+        return f"{start} không có lượt đo di động nào được chấp nhận tại {communes} {kinds}."
     return (
-        f"1. Tháng {month_text(content.month)}, {policy.province_name} có {number(whole(now, 'n_measurements'))} lượt đo di "
-        f"động được chấp nhận từ {number(whole(now, 'n_devices'))} thiết bị ({number(whole(now, 'n_samples'))} mẫu đại "
-        f"diện); trong {number(whole(now, 'n_communes'))} {kinds}, {number(whole(now, 'n_communes_publishable'))} đơn vị đủ "
-        f"{policy.publish_minimum} lượt đo để công bố và {number(whole(now, 'n_communes_assessable'))} đơn vị đủ "
-        f"{policy.assess_minimum} lượt đo để đánh giá."
+        f"{start} có {measurements} lượt đo di động được chấp nhận từ {devices} thiết bị ({samples} mẫu đại diện); "
+        f"trong {communes} {kinds}, {publishable} đơn vị đủ {policy.publish_minimum} lượt đo để công bố và "
+        f"{assessable} đơn vị đủ {policy.assess_minimum} lượt đo để đánh giá."
     )
 
 
@@ -81,7 +89,8 @@ def _speed(content: Content) -> str:
         mark = reason_marks(policy).get(str(now["reason"]))
         return f"2. Chưa công bố tốc độ toàn tỉnh: {mark.meaning if mark else 'không có số liệu'}."
     parts = [
-        f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps (khoảng tin cậy {interval(now, 'download_mbps')})"
+        f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps "
+        f"(khoảng tin cậy {interval(now, 'download_mbps')})"
     ]
     mean = now["download_mbps_mean"]
     if isinstance(mean, (int, float)):
@@ -114,8 +123,8 @@ def _behind(content: Content) -> str:
     else:
         total = sum(whole(row, "n_missing_to_assess") for row in short)
         parts = [
-            f"3. Còn {number(len(short))} đơn vị chưa đủ {policy.assess_minimum} lượt đo, thiếu tổng cộng {number(total)} "
-            f"lượt{_where(short)}"
+            f"3. Còn {number(len(short))} đơn vị chưa đủ {policy.assess_minimum} lượt đo, "
+            f"thiếu tổng cộng {number(total)} lượt{_where(short)}"
         ]
     empty = sorted((row for row in rows if not whole(row, "n_measurements")), key=_by_name)
     if empty and len(empty) < len(rows):

@@ -38,8 +38,6 @@ CHANGE: Final = f"{_LOCALE}+#,##0.00;{_LOCALE}-#,##0.00;{_LOCALE}0.00"
 ANY_DECIMALS: Final = f"{_LOCALE}#,##0.00##"
 RATIO: Final = f"{_LOCALE}#,##0.00"
 
-_MM: Final = 1 / 25.4
-
 # How wide the letters of Times are, in thousandths of the font size; all others 500, capitals 722.
 _WIDTHS: Final = {
     letter: width
@@ -92,13 +90,14 @@ def change_format(number_format: str) -> str:
 def lay_paper(sheet: Worksheet, content: Content, *, landscape: bool) -> None:
     """A4 with the decree's margins, page number centred in the top margin, the month and revision at the bottom."""
     sheet.set_paper(9)
+    sheet.hide_gridlines(2)
     if landscape:
         sheet.set_landscape()
     else:
         sheet.set_portrait()
-    sheet.set_margins(left=30 * _MM, right=15 * _MM, top=20 * _MM, bottom=20 * _MM)
+    sheet.set_margins(left=1.19, right=0.6, top=0.8, bottom=0.8)
     mark = f'&R&"{FONT},Bold"&11{SAMPLE_MARK}' if content.is_sample else ""
-    options = {"margin": 10 * _MM, "scale_with_doc": False}
+    options = {"margin": 0.4, "scale_with_doc": False}
     sheet.set_header(f'&C&"{FONT},Regular"&13&P{mark}', options)
     foot = f"Tháng {month_text(content.month)}, bản phát hành r{content.revision}"
     if content.is_sample:

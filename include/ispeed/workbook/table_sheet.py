@@ -20,7 +20,6 @@ from ispeed.workbook.style import (
     GREY,
     HEADER_FILL,
     LINK,
-    NAVY,
     SHARE,
     SPEED,
     Styles,
@@ -163,13 +162,14 @@ def write_cell(
 def plain_text(text: str) -> str:
     """The text as XlsxWriter must be given it so that a reader gets it back unchanged.
 
-    XlsxWriter leaves out texts longer than Excel's limit without a word, and copies what looks like its own
-    rich-text markup into the file as it is.
+    XlsxWriter leaves out texts longer than Excel's limit without a word, copies what looks like its own rich-text
+    markup into the file as it is, and writes a carriage return in a way that only Excel reads back.
     """
     if len(text) > _LONGEST_TEXT:
         text = text[: _LONGEST_TEXT - 1] + "…"
-    if text.startswith("<r>") and text.endswith("</r>"):
-        return f'<r><t xml:space="preserve">{escape(text, quote=False)}</t></r>'
+    if "\r" in text or (text.startswith("<r>") and text.endswith("</r>")):
+        markup = escape(text, quote=False).replace("\r", "&#13;")
+        return f'<r><t xml:space="preserve">{markup}</t></r>'
     return text
 
 
@@ -202,7 +202,7 @@ def _lay_title_block(
     row = 1
     for text, size, look in (
         (heading.label, 14, {"bold": True, "align": "center"}),
-        (heading.title, 14, {"bold": True, "align": "center", "font_color": NAVY}),
+        (heading.title, 14, {"bold": True, "align": "center"}),
         (heading.subtitle, 12, {"italic": True, "align": "center"}),
         (heading.about, 11, {"align": "left"}),
         (key, 10, {"align": "left", "italic": True, "font_color": GREY}),
