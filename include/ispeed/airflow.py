@@ -100,7 +100,7 @@ class ExportTrigger(BaseTrigger):
     """Looks at a month's export folder until its files are all there or `deadline` (seconds since 1970) has passed."""
 
     def __init__(self, folder: str, settle_seconds: float, deadline: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.folder, self.settle_seconds, self.deadline = folder, settle_seconds, deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from ispeed.backfill import backfill
+from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
 from ispeed.months import Month
-from ispeed.publication import latest_revision, print_publication, shown
+from ispeed.publication import print_publication, shown
 from ispeed.services import ServiceError, Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
@@ -39,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
-    docs = commands.add_parser("docs", help="write docs/dags.md from the DAGs")
-    docs.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
 
     # So that `with` blocks end and no service stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
@@ -59,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "up":
                 return run_up()
             case _:
-                from ispeed.dag_pages import write_dag_pages
-
-                return write_dag_pages(check=chosen.check)
+                return run_docs()
     except UserError as error:
         print(f"\n{error}", file=sys.stderr)
         return USER_ERROR
@@ -92,7 +92,10 @@ def run_demo() -> int:
         print("\nnext:")
         for command, what in (
             (f"make month M={DEMO_MONTHS[-1]}", "the same again: nothing changed, so nothing new is published"),
-            (f"make backfill FROM={DEMO_MONTHS[0]} TO={DEMO_MONTHS[-1]}", "all three months in order, by a real scheduler"),
+            (
+                f"make backfill FROM={DEMO_MONTHS[0]} TO={DEMO_MONTHS[-1]}",
+                "all three months in order, by a real scheduler",
+            ),
             ("make up", "Airflow with its page"),
         ):
             print(f"  {command:<38}{what}")
@@ -106,7 +109,7 @@ def run_month(month: Month) -> int:
     os.environ.update(airflow_environment())
     settings = Settings.from_environment()
     _seed_registry(settings)
-    before = latest_revision(settings, month)
+    before = Database(settings.database_url).current_revision(month)
     log = _log_folder() / f"month-{month}.log"
     started = time.monotonic()
     with _output_to(log) as say:
@@ -166,6 +169,19 @@ def run_up() -> int:
         while True:
             services.check_alive()
             time.sleep(1)
+
+
+def run_docs() -> int:
+    """Write the pages of docs/ that are made from the code."""
+    os.environ.update(airflow_environment())
+    from ispeed.dag_pages import dags_page
+    from ispeed.table_pages import tables_page
+
+    for name, text in (("dags.md", dags_page()), ("tables.md", tables_page())):
+        path = PROJECT / "docs" / name
+        path.write_text(text, encoding="utf-8")
+        print(f"written: {shown(path)}")
+    return OK
 
 
 @contextmanager

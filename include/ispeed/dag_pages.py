@@ -1,4 +1,4 @@
-"""The page docs/dags.md, written from the DAGs themselves."""
+"""`docs/dags.md`: the DAGs as their files declare them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ from typing import Any
 from ispeed.services import DAG_IDS
 from ispeed.settings import PROJECT
 
-PAGE = PROJECT / "docs" / "dags.md"
 
-
-def write_dag_pages(*, check: bool = False) -> int:
-    """Write docs/dags.md. With `check`, only say whether it is what the DAGs say; 1 where it is not."""
-    text = dag_pages()
-    if not check:
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"written: {PAGE.relative_to(PROJECT)}")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.relative_to(PROJECT)} is not what the DAGs say: run python -m ispeed docs")
-    return 1
-
-
-def dag_pages() -> str:
-    """The text of docs/dags.md."""
+def dags_page() -> str:
+    """The page as Markdown."""
     from airflow.dag_processing.dagbag import DagBag
 
     dags = DagBag(PROJECT / "dags").dags

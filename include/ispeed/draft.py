@@ -209,6 +209,7 @@ def _content(
             device_minimum=policy.device_minimum,
             targets=policy.target_download_mbps,
             speed_max=policy.speed_max_mbps,
+            ping_max_ms=policy.ping_max_ms,
             low_location_accuracy_m=policy.location_accuracy_max_m,
             window=_WINDOWS[policy.window],
             next_release=date(next_month.year, next_month.number, policy.report_day),

@@ -26,6 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The empty export folder of 2024-10."""
     monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
     monkeypatch.setenv("ISPEED_SETTLE_SECONDS", str(SETTLE))
+    # Several looks within the settle time: it is the time that counts, not the number of looks.
+    monkeypatch.setattr(ispeed_airflow, "LONGEST_PAUSE_SECONDS", SETTLE / 4)
     folder = tmp_path / "2024-10"
     folder.mkdir()
     return folder

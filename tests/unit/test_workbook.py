@@ -303,8 +303,8 @@ def test_every_row_received_is_accounted_for(tmp_path: Path) -> None:
                 ("Không xác định được nhà mạng", 9),
             )
         ),
-        ("staging_measurement", "Không trùng lặp", 20),
-        ("report_quality_month", "Số dòng khớp", 0),
+        ("Dòng đo như đã nhận", "Không trùng lặp", 20),
+        ("Chất lượng dữ liệu", "Số dòng khớp", 0),
     ]
 
 
@@ -347,17 +347,18 @@ def test_the_first_revision_says_so(tmp_path: Path) -> None:
 def test_a_later_revision_lists_each_cell_with_its_cause(tmp_path: Path) -> None:
     cause = "Có 3 dòng đến muộn"
     changes = [
-        Change("report_commune_month", "22333", "n_measurements", 42, 45, cause),
-        Change("report_commune_month", "22333", "download_mbps_median", None, 48.5, cause),
-        Change("report_commune_month", "22333", "reason", "below_publish_minimum", None, cause),
+        Change("report_commune_month", "mobile, 22333", "n_measurements", 42, 45, cause),
+        Change("report_commune_month", "mobile, 22333", "download_mbps_median", None, 48.5, cause),
+        Change("report_commune_month", "mobile, 22333", "reason", "below_publish_minimum", None, cause),
     ]
     book = read(content(revision=2, changes=changes, change_causes=[cause + "."]), tmp_path)
     rows = table_rows(book["Thay đổi"])
     assert [(row["Cột"], row["Giá trị cũ"], row["Giá trị mới"]) for row in rows] == [
         ("Lượt đo", 42, 45),
         ("Tải xuống trung vị (Mbps)", "[trống]", 48.5),
-        ("Lý do để trống", "below_publish_minimum", "[trống]"),
+        ("Lý do để trống", "[dưới 30 lượt đo]", "[trống]"),
     ]
+    assert rows[0]["Dòng"] == "Di động, 22333"
     assert "r2 của tháng 10/2024: 3 ô thay đổi so với bản r1. Nguyên nhân: Có 3 dòng đến muộn." in text_of(
         book["Tổng quan"]
     )

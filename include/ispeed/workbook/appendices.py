@@ -51,8 +51,8 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
         subtitle=goes_with(content),
     )
     fields = [
-        report_field(table, "referral_code", 100, "code"),
-        report_field(table, "holder_name", 180, "text", lambda row: text_or(row["holder_name"], NOT_IN_REGISTRY)),
+        report_field(table, "referral_code", 134, "code"),
+        report_field(table, "holder_name", 188, "text", lambda row: text_or(row["holder_name"], NOT_IN_REGISTRY)),
         report_field(
             table,
             "holder_kind",
@@ -83,12 +83,12 @@ def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> Non
         f"{_ELSEWHERE}",
     )
     fields = [
-        report_field(table, "organisation_code", 74, "code"),
-        report_field(table, "organisation_name", 208, "text"),
+        report_field(table, "organisation_code", 98, "code"),
+        report_field(table, "organisation_name", 214, "text"),
         report_field(
             table,
             "organisation_kind",
-            104,
+            120,
             "centre",
             lambda row: ORGANISATION_KINDS.get(str(row["organisation_kind"])) or text_or(row["organisation_kind"]),
         ),
@@ -114,7 +114,7 @@ def commune_fields(rows: list[Row]) -> list[Field[Row]]:
     ]
     if any(row["district_name"] for row in rows):
         fields.append(
-            report_field(table, "district_name", 148, "text", lambda row: text_or(row["district_name"], NO_TEXT))
+            report_field(table, "district_name", 154, "text", lambda row: text_or(row["district_name"], NO_TEXT))
         )
     return fields
 

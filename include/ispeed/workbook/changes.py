@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Change, Content
 from ispeed.workbook.fields import heading_of
-from ispeed.workbook.marks import EMPTIED, FIRST_ISSUE, NONE_FOUND
+from ispeed.workbook.marks import CHANGE_MARKS, EMPTIED, FIRST_ISSUE, NONE_FOUND, reason_marks
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import month_text, number
-
-_TABLES: Final = {
-    "report_commune_month": "Phụ lục I",
-    "report_referral_code_month": "Phụ lục II",
-    "report_organisation_month": "Cơ quan đơn vị",
-    "report_operator_month": "Nhà mạng",
-    "report_province_month": "Tổng quan",
-    "report_quality_month": "Chất lượng dữ liệu",
-    "report_integrity_month": "Dấu hiệu bất thường",
-}
+from ispeed.workbook.wording import NETWORKS, TABLES, month_text, number
 
 
 def summary(content: Content, most: int | None = None) -> str:
@@ -46,12 +34,23 @@ def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
         summary(content) if content.revision == 1 else f"{summary(content)} Các bản trước được giữ nguyên.",
     )
     fields: list[Field[Change]] = [
-        Field("Trang", 140, "text", lambda change: _TABLES.get(change.table, change.table)),
-        Field("Dòng", 250, "text", lambda change: change.key),
+        Field("Trang", 140, "text", lambda change: TABLES.get(change.table, change.table)),
+        Field("Dòng", 250, "text", lambda change: _key(change)),
         Field("Cột", 190, "text", lambda change: heading_of(change.table, change.column)),
-        Field("Giá trị cũ", 120, "any", lambda change: EMPTIED if change.old is None else change.old),
-        Field("Giá trị mới", 120, "any", lambda change: EMPTIED if change.new is None else change.new),
+        Field("Giá trị cũ", 120, "any", lambda change: _shown(change.old, content)),
+        Field("Giá trị mới", 120, "any", lambda change: _shown(change.new, content)),
         Field("Nguyên nhân", 300, "text", lambda change: change.cause),
     ]
     none = FIRST_ISSUE if content.revision == 1 else NONE_FOUND
     lay_table_sheet(sheet, styles, content, heading, fields, content.changes, none=none)
+
+
+def _key(change: Change) -> str:
+    return ", ".join(NETWORKS.get(part, part) for part in change.key.split(", "))
+
+
+def _shown(value: object, content: Content) -> object:
+    """A cell as it stands on its sheet: reason codes as their marks."""
+    if value is None:
+        return EMPTIED
+    return {**CHANGE_MARKS, **reason_marks(content.policy)}.get(str(value), value)

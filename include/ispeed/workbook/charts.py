@@ -46,15 +46,21 @@ class Block:
 
 
 def insert_chart(
-    sheet: Worksheet, row: int, column: int, chart: Chart, size: tuple[int, int], alt_text: str, offset: int = 0
+    sheet: Worksheet,
+    row: int,
+    column: int,
+    chart: Chart,
+    size: tuple[int, int],
+    alt_text: str,
+    offset: tuple[int, int] = (0, 2),
 ) -> None:
-    """Place a chart of so many pixels; it moves with its cells, and says in words what it shows."""
+    """Place a chart of so many pixels, so many right of and below a cell, that says in words what it shows."""
     chart.set_size({"width": size[0], "height": size[1]})
     sheet.insert_chart(
         row,
         column,
         chart,
-        {"description": alt_text, "object_position": 2, "x_offset": offset, "y_offset": 2},
+        {"description": alt_text, "object_position": 2, "x_offset": offset[0], "y_offset": offset[1]},
     )
 
 
@@ -111,9 +117,8 @@ def count_chart(book: Workbook, block: Block, title: str) -> Chart:
 def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
     """Columns of median download by operator, one series a technology, with the interval as whiskers."""
     chart = _new(book, {"type": "column"})
-    shades = ((BLUE, "#000000"), (NAVY, "#000000"))
-    for column, heading, (down, up), (fill, ink) in zip(
-        block.figures, block.headings, block.whiskers, shades, strict=True
+    for column, heading, (down, up), fill in zip(
+        block.figures, block.headings, block.whiskers, (BLUE, NAVY), strict=True
     ):
         chart.add_series(
             {
@@ -128,7 +133,9 @@ def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
                     "value": True,
                     "num_format": f"{COUNT};;",
                     "position": "inside_base",
-                    "font": _font(9, color="#FFFFFF" if fill == NAVY else ink, bold=True),
+                    "font": _font(9, bold=True),
+                    "fill": {"color": "#FFFFFF"},
+                    "border": {"color": NAVY, "width": 0.5},
                 },
                 "y_error_bars": {
                     "type": "custom",

@@ -47,10 +47,10 @@ def lay_integrity(sheet: Worksheet, styles: Styles, content: Content) -> None:
         "tính trong báo cáo.",
     )
     fields = [
-        report_field(table, "referral_code", 104, "code"),
-        Field("Đơn vị giữ mã", 176, "text", lambda row: text_or(holders.get(row["referral_code"]), NOT_IN_REGISTRY)),
+        report_field(table, "referral_code", 134, "code"),
+        Field("Đơn vị giữ mã", 188, "text", lambda row: text_or(holders.get(row["referral_code"]), NOT_IN_REGISTRY)),
         report_field(
-            table, "indicator", 172, "text", lambda row: _NAMES.get(str(row["indicator"]), str(row["indicator"]))
+            table, "indicator", 180, "text", lambda row: _NAMES.get(str(row["indicator"]), str(row["indicator"]))
         ),
         report_field(table, "value", 66, "speed"),
         report_field(table, "threshold", 66, "speed"),

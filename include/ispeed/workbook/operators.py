@@ -55,12 +55,12 @@ def lay_operators(
         "Mạng di động và mạng cố định không gộp với nhau.",
     )
     fields = [
-        report_field(table, "operator", 120, "text", operator_name),
-        report_field(table, "host_network", 100, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
+        report_field(table, "operator", 128, "text", operator_name),
+        report_field(table, "host_network", 124, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
         report_field(
-            table, "network", 66, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))
+            table, "network", 70, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))
         ),
-        report_field(table, "technology", 66, "centre"),
+        report_field(table, "technology", 70, "centre"),
         *figure_fields(table, content.policy, without=("n_missing_to_assess",)),
     ]
     placed = lay_table_sheet(

@@ -438,4 +438,4 @@ def _charts(book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content:
         insert_chart(sheet, row + 1, 0, chart, (half - 2, 202), OPERATORS_ALT)
     if blocks.waterfall:
         chart = waterfall_chart(book, blocks.waterfall, *waterfall_steps(reconcile(content)[0]), WATERFALL_TITLE)
-        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 2, 202), WATERFALL_ALT, offset=14)
+        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 2, 202), WATERFALL_ALT, (14, 2))

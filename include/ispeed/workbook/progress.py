@@ -15,7 +15,6 @@ from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import kinds_of, month_text, number
 
 _CHART_WIDTH = 410
-_ROW_PX = 23
 CHART_ALT = (
     "Biểu đồ thanh: số đơn vị cấp xã của từng địa bàn theo mức lượt đo đã đạt. "
     "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ."
@@ -70,17 +69,17 @@ def lay_progress(
     if not blocks:
         return
     # Below the header, which is repeated on every printed page with all that lies on it.
-    row = placed.first_row
+    row, top = placed.first_row, 2
     if progress:
         height = 84 + 24 * (progress.last_row - progress.first_row + 1)
         chart = progress_chart(book, progress, "Số đơn vị cấp xã theo mức lượt đo", "bottom")
-        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), CHART_ALT, offset=14)
-        row += -(-height // _ROW_PX) + 1
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), CHART_ALT, (14, top))
+        top += height + 14
     if missing:
         height = 50 + 22 * (missing.last_row - missing.first_row + 1)
         chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
         alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
-        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, offset=14)
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, (14, top))
 
 
 def _whole(row: Row, column: str) -> int:

@@ -13,7 +13,7 @@ from ispeed.workbook.content import CheckLine, Content, Row
 from ispeed.workbook.marks import NOT_APPLICABLE
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import ACTIONS, SEVERITIES, month_text, number
+from ispeed.workbook.wording import ACTIONS, SEVERITIES, TABLES, month_text, number
 
 ALL_FILES = "Tất cả các tệp"
 WATERFALL_TITLE = "Từ dòng nhận đến dòng chấp nhận"
@@ -44,8 +44,9 @@ class Reconciliation:
 
 
 def reconcile(content: Content) -> list[Reconciliation]:
-    """All files together first, then each file by name."""
-    rows = content.rows("report_quality_month")
+    """All files together first, then each file by name; reasons in the order in which they are tried."""
+    order = {reason: place for place, reason in enumerate(content.reasons)}
+    rows = sorted(content.rows("report_quality_month"), key=lambda row: order.get(str(row["reason"] or ""), len(order)))
     files = sorted({str(row["source_file"]) for row in rows})
     return [
         _reconciliation(ALL_FILES, rows),
@@ -109,11 +110,11 @@ def lay_quality(
         f"Bảng gồm {number(len(lines))} dòng.",
     )
     fields: list[Field[_Line]] = [
-        Field("Nhóm", 70, "centre", lambda line: line.group),
-        Field("Tệp nguồn hoặc bảng", 172, "text", lambda line: line.where),
-        Field("Nội dung", 256, "text", lambda line: line.what),
-        Field("Mức độ", 82, "centre", lambda line: line.severity),
-        Field("Xử lý và kết quả", 150, "text", lambda line: line.outcome),
+        Field("Nhóm", 74, "centre", lambda line: line.group),
+        Field("Tệp nguồn hoặc bảng", 176, "text", lambda line: line.where),
+        Field("Nội dung", 252, "text", lambda line: line.what),
+        Field("Mức độ", 92, "centre", lambda line: line.severity),
+        Field("Xử lý và kết quả", 182, "text", lambda line: line.outcome),
         Field("Số dòng", 60, "count", lambda line: line.n_rows),
         Field("Tỷ lệ trên số dòng nhận", 64, "share", lambda line: line.share),
     ]
@@ -123,11 +124,11 @@ def lay_quality(
     if not waterfall:
         return
     chart = waterfall_chart(book, waterfall, *waterfall_steps(total), WATERFALL_TITLE)
-    insert_chart(sheet, placed.first_row, placed.next_column, chart, (_CHART_WIDTH, 330), WATERFALL_ALT, offset=14)
+    insert_chart(sheet, placed.first_row, placed.next_column, chart, (_CHART_WIDTH, 330), WATERFALL_ALT, (14, 2))
     if flags:
         chart = count_chart(book, flags, "Dòng được chấp nhận có đánh dấu")
         alt = "Biểu đồ thanh: số dòng được chấp nhận có từng loại đánh dấu. Số liệu ở trang Tổng quan."
-        insert_chart(sheet, placed.first_row + 16, placed.next_column, chart, (_CHART_WIDTH, 250), alt, offset=14)
+        insert_chart(sheet, placed.first_row, placed.next_column, chart, (_CHART_WIDTH, 250), alt, (14, 346))
 
 
 def waterfall_steps(total: Reconciliation) -> tuple[list[int], list[int]]:
@@ -156,7 +157,7 @@ def _check_line(check: CheckLine) -> _Line:
     outcome = "Đạt" if check.passed else f"Không đạt: {ACTIONS[check.action].lower()}"
     return _Line(
         "Kiểm tra",
-        check.table,
+        TABLES.get(check.table, check.table),
         check.description_vi,
         SEVERITIES.get(check.severity, check.severity),
         outcome,

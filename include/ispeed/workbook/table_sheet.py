@@ -33,6 +33,7 @@ Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "a
 
 _LONGEST_TEXT: Final = 32_767
 _HIGHEST_ROW: Final = 409
+_INDENT_PX: Final = 9
 _CHART_COLUMN_PX: Final = 48
 _NUMBER_FORMATS: Final = {"count": COUNT, "speed": SPEED, "share": SHARE, "change": CHANGE}
 
@@ -155,8 +156,8 @@ def write_cell(
     elif isinstance(value, (int, float)) and kind not in ("code", "text"):
         sheet.write_number(row, column, value, styles.cell(**_number_look(value, kind), **look))
     else:
-        align = "center" if kind in ("code", "centre") else "left"
-        sheet.write_string(row, column, plain_text(str(value)), styles.cell(align=align, text_wrap=True, **look))
+        place = {"align": "center"} if kind in ("code", "centre") else {"align": "left", "indent": 1}
+        sheet.write_string(row, column, plain_text(str(value)), styles.cell(text_wrap=True, **place, **look))
 
 
 def plain_text(text: str) -> str:
@@ -176,7 +177,7 @@ def plain_text(text: str) -> str:
 def _height_of(values: Sequence[object], columns: Sequence[Field[RowT]]) -> float:
     """A row's height in points. It is written, since LibreOffice does not fit rows to wrapped texts when it opens."""
     lines = max(
-        lines_of(value, column.width) if isinstance(value, str) else 1
+        lines_of(value, column.width - _INDENT_PX * (column.kind == "text")) if isinstance(value, str) else 1
         for value, column in zip(values, columns, strict=True)
     )
     return min(_HIGHEST_ROW, 14 * lines + 3)

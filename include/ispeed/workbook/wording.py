@@ -23,6 +23,17 @@ ORGANISATION_KINDS: Final = {
 }
 HOLDER_KINDS: Final = {"commune": "Đơn vị cấp xã", "organisation": "Cơ quan, đơn vị"}
 SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
+TABLES: Final = {
+    "staging_measurement": "Dòng đo như đã nhận",
+    "core_measurement": "Dòng đo được chấp nhận",
+    "report_commune_month": "Phụ lục I",
+    "report_referral_code_month": "Phụ lục II",
+    "report_organisation_month": "Cơ quan đơn vị",
+    "report_operator_month": "Nhà mạng",
+    "report_province_month": "Tổng quan",
+    "report_quality_month": "Chất lượng dữ liệu",
+    "report_integrity_month": "Dấu hiệu bất thường",
+}
 ACTIONS: Final = {"stop": "Dừng phát hành", "quarantine": "Cách ly dòng", "flag": "Đánh dấu dòng"}
 
 _ALPHABET: Final = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
