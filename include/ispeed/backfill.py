@@ -55,6 +55,11 @@ def backfill(services: Services, months: Sequence[Month], say: Callable[[str], N
                 if told.get((month, dag_id)) != run["state"]:
                     told[month, dag_id] = run["state"]
                     say(f"{month} {dag_id}: {run['state']}")
+                if run["state"] == "running":
+                    retried = _failure_text(services, dag_id, run["dag_run_id"], "up_for_retry")
+                    if retried and retried != told.get((month, f"{dag_id} retry")):
+                        told[month, f"{dag_id} retry"] = retried
+                        say(f"{month} {dag_id}: will be tried again after {retried}")
                 if run["state"] == "failed":
                     states[month] = f"{dag_id} failed: {_failure_text(services, dag_id, run['dag_run_id'])}"
                 elif run["state"] == "success" and dag_id == "publish_reports":
@@ -78,11 +83,11 @@ def _wait_for_run(services: Services, dag_id: str, run_id: str) -> str:
         time.sleep(1)
 
 
-def _failure_text(services: Services, dag_id: str, run_id: str) -> str:
-    """What the log of the failed task says: the text of the error, without the traceback."""
+def _failure_text(services: Services, dag_id: str, run_id: str, state: str = "failed") -> str:
+    """What the log of the run's task in that state tells: the text of the error, without the traceback; else empty."""
     path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
     for task in services.request("GET", path)["task_instances"]:
-        if task["state"] != "failed":
+        if task["state"] != state:
             continue
         log = services.request("GET", f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true")
         for line in reversed(log["content"]):
@@ -90,4 +95,4 @@ def _failure_text(services: Services, dag_id: str, run_id: str) -> str:
                 details = line.get("error_detail") or [{}]
                 return f"{task['task_id']}: {details[0].get('exc_value') or line['event']}"
         return f"{task['task_id']}: its log tells no error"
-    return "no task failed"
+    return ""

