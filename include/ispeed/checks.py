@@ -23,7 +23,8 @@ from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK, Policy, read_policy
 from ispeed.settings import INCLUDE, Settings
-from ispeed.staging import read_records, staging_inputs
+from ispeed.records import read_records
+from ispeed.staging import staging_inputs
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,11 @@ def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | 
     return results
 
 
+def require_passed(month: Month, noted: Sequence[dict[str, Any]]) -> None:
+    """Raise `CheckFailed` where the results that a step noted hold a critical failure: it does not go on from there."""
+    stop_where_critical(month, [CheckResult(**{**result, "examples": tuple(result["examples"])}) for result in noted])
+
+
 def stop_where_critical(month: Month, results: Sequence[CheckResult]) -> None:
     """Raise `CheckFailed` naming each critical rule that failed, its rows, and three examples."""
     failed = [result for result in results if not result.passed and result.severity == "critical"]
@@ -286,7 +292,10 @@ def _place(row: Row) -> str:
 
 
 def _add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract) -> None:
-    """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received."""
+    """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
+
+    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line.
+    """
     engine.run("create or replace table original (source_file varchar, row_number bigint, original_text varchar)")
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
     for file in read_landing(settings, month).files:
@@ -294,14 +303,14 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
             read_records(engine, settings, month, contract, file)
             engine.run(
                 "insert into original select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack("
-                + ", ".join(f"{column} := {column}" for column in COLUMNS)
+                + ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
                 + ")) as varchar)) from source_record inner join quarantine_measurement using (row_number) "
                 "where source_file = ?",
                 [file.source_file],
             )
     engine.run(
         "create or replace table quarantine_original as select quarantine_measurement.*, staging_measurement.read_error "
-        "as detail, original.original_text from quarantine_measurement "
+        "as detail, staging_measurement.device_hash, original.original_text from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"
     )

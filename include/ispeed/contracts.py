@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 
 from ispeed.errors import UserError
+from ispeed.settings import INCLUDE
 from ispeed.text import fold
 
 # The columns that staging knows, in the order of `staging_measurement.sql`.
@@ -66,6 +68,7 @@ class Contract:
     missing: tuple[str, ...]
     shapes: tuple[Shape, ...]
     headers: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...]
     ignored: tuple[str, ...]
     constants: Mapping[str, str]
     values: Mapping[str, Mapping[str, str]]
@@ -103,7 +106,7 @@ class Contract:
                     "one",
                     "remove one of the columns, or correct the source contract",
                 )
-        for column in REQUIRED:
+        for column in self.required:
             if column not in columns and column not in self.constants:
                 raise UserError(
                     f"file {file_name}, row 1",
@@ -120,29 +123,44 @@ def read_contract(path: Path) -> Contract:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(str(path), str(error), "a source contract in YAML", "mend or restore the file") from error
-    try:
-        contract = Contract(
-            name=document["name"],
-            timezone=document["timezone"],
-            missing=tuple(document["missing"]),
-            shapes=tuple(_read_shape(shape) for shape in document["shapes"]),
-            headers={column: tuple(entry["headers"]) for column, entry in document["columns"].items()},
-            ignored=tuple(document.get("ignored", ())),
-            constants=dict(document.get("constants", {})),
-            values={
-                column: {fold(found): value for found, value in mapping.items()}
-                for column, mapping in document.get("values", {}).items()
-            },
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            str(path),
-            f"key {error} is missing or not of the right form",
-            "name, timezone, missing, shapes, columns (with headers)",
-            "compare with include/sources/ispeed.yaml",
-        ) from error
+    _check_form(path, document)
+    contract = Contract(
+        name=document["name"],
+        timezone=document["timezone"],
+        missing=tuple(document["missing"]),
+        shapes=tuple(_read_shape(shape) for shape in document["shapes"]),
+        headers={column: tuple(entry["headers"]) for column, entry in document["columns"].items()},
+        required=tuple(
+            column
+            for column in COLUMNS
+            if column in REQUIRED or document["columns"].get(column, {}).get("required", False)
+        ),
+        ignored=tuple(document.get("ignored", ())),
+        constants=dict(document.get("constants", {})),
+        values={
+            column: {fold(found): value for found, value in mapping.items()}
+            for column, mapping in document.get("values", {}).items()
+        },
+    )
     _check_contract(path, contract)
     return contract
+
+
+def _check_form(path: Path, document: Any) -> None:
+    """Raise `UserError` naming the first key that the schema of contracts does not allow."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match  # a third of a second, and only where a contract is read
+
+    schema = json.loads((INCLUDE / "sources" / "contract.schema.json").read_text(encoding="utf-8"))
+    error = best_match(Draft202012Validator(schema).iter_errors(document))
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path)
+        raise UserError(
+            f"{path}, {where}" if where else str(path),
+            error.message,
+            "what include/sources/contract.schema.json allows",
+            "compare with include/sources/ispeed.yaml",
+        )
 
 
 def _read_shape(shape: dict[str, Any]) -> Shape:
@@ -160,7 +178,13 @@ def _check_contract(path: Path, contract: Contract) -> None:
             f"{path}, timezone", repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
         ) from error
     for shape in contract.shapes:
-        if shape.decimal not in (".", ",") or shape.decimal == shape.thousands:
+        try:
+            codecs.lookup(shape.encoding)
+        except LookupError as error:
+            raise UserError(
+                f"{path}, shape {shape.pattern}", f"encoding {shape.encoding!r}", "one such as utf-8", "correct it"
+            ) from error
+        if shape.decimal == shape.thousands:
             raise UserError(
                 f"{path}, shape {shape.pattern}",
                 f"decimal {shape.decimal!r} and thousands {shape.thousands!r}",

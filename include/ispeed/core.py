@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ispeed.checks import add_policy, add_row_reasons, run_suite, stop_where_critical
+from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
 from ispeed.engine import Engine, open_engine
+from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
 from ispeed.policy import read_policy
-from ispeed.registry import match_operators, match_places, read_registry
+from ispeed.registry import copy_registry, match_operators, match_places, read_registry
 from ispeed.settings import Settings
 
 
@@ -23,33 +24,46 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     quarantine = read_step(settings, "quarantine", month, "check")
     staging = read_step(settings, "staging", month, "stage")
-    if (quarantine["inputs"], quarantine["policy"]) != (staging["inputs"], policy.fingerprint):
-        raise RuntimeError(f"the quarantine of {month} was made from another staging or policy: check it again")
-    with month_lock(settings, month), open_engine() as engine:
+    require_same(month, quarantine, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "check_staging")
+    require_passed(month, quarantine["results"])
+    folder = settings.lake_of("core", month)
+    with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
         read_staging(engine, settings, month)
         add_policy(engine, policy, month)
-        read_registry(engine, settings)
+        # The registry may be replaced before the reports are built: what this month stands on stays beside it.
+        registry = copy_registry(settings, new / "registry")
+        read_registry(engine, new / "registry")
         match_places(engine, policy.province.code)
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
         results = run_suite(engine, "core_measurement", rows="flag_measurement")
         stop_where_critical(month, results)
-        with replaced_folder(settings.lake_of("core", month)) as folder:
-            for name in ("core_measurement", "flag_measurement"):
-                engine.write_parquet(
-                    f"select * from {name} order by source_file, row_number", folder / f"{name}.parquet"
-                )
-            flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
-            note = {
-                "inputs": staging["inputs"],
-                "policy": policy.fingerprint,
-                "n_accepted": engine.value("select count(*) from core_measurement"),
-                "n_flagged": {row["reason"]: row["n_rows"] for row in flags},
-                "results": [asdict(result) for result in results],
-            }
-            write_json(folder / "core.json", note)
+        for name in ("core_measurement", "flag_measurement"):
+            engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
+        flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
+        note = {
+            "inputs": staging["inputs"],
+            "policy": policy.fingerprint,
+            "registry": registry,
+            "n_accepted": engine.value("select count(*) from core_measurement"),
+            "n_flagged": {row["reason"]: row["n_rows"] for row in flags},
+            "results": [asdict(result) for result in results],
+        }
+        write_json(new / "core.json", note)
     return {"n_accepted": note["n_accepted"], "n_flagged": note["n_flagged"]}
+
+
+def require_same(month: Month, noted: dict[str, Any], now: dict[str, Any], task: str) -> None:
+    """Raise `UserError` where a step was made from something else than is there now; trying again would not help."""
+    for name, value in now.items():
+        if noted[name] != value:
+            raise UserError(
+                f"month {month}",
+                f"the result of {task}, made from other {name} than there are now",
+                f"a result made from the {name} of now",
+                f"run {task} for {month} again, and what follows it",
+            )
 
 
 def read_staging(engine: Engine, settings: Settings, month: Month) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import ispeed
-from ispeed.checks import row_reasons
+from ispeed.checks import require_passed, row_reasons
 from ispeed.database import Database
 from ispeed.engine import Row, open_engine
+from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import Landing, read_landing
 from ispeed.months import Month
@@ -59,11 +60,18 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     landing = read_landing(settings, month)
     report = read_step(settings, "report", month, "build_reports")
+    checks = settings.lake_of("report", month) / "checks.json"
+    if not checks.exists():
+        raise UserError(
+            f"month {month}", "reports that were not checked", "the result of check_reports", "run it first"
+        )
+    require_passed(month, json.loads(checks.read_text(encoding="utf-8")))
     database = Database(settings.database_url)
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
-        origin = _origin(settings, policy, report)
-        fingerprint = _sha256_of({**origin, "registry": None, "tables": tables})
+        origin = _origin(policy, report)
+        # Registry and the month before count by what they do to the tables: most of their changes do nothing here.
+        fingerprint = _sha256_of({**origin, "registry": None, "previous_revision": None, "tables": tables})
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
         revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
@@ -105,21 +113,20 @@ def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables
     return tables
 
 
-def _origin(settings: Settings, policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that a revision is made from, by hash; what differs between two is why they differ."""
     rules = {
         str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("sql", "expectations")
-        for path in sorted((INCLUDE / folder).rglob("*.*"))
+        for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
+        for path in sorted(INCLUDE.glob(pattern))
     }
-    registry = json.loads((settings.lake / "registry" / "registry.json").read_text(encoding="utf-8"))
     return {
         "inputs": report["core"]["inputs"],
         "policy": policy.fingerprint,
         "rules": _sha256_of(rules),
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
-        "registry": registry["files"],
+        "registry": report["core"]["registry"],
     }
 
 

@@ -20,10 +20,23 @@ from ispeed.settings import Settings
 @contextmanager
 def month_lock(settings: Settings, month: Month) -> Iterator[None]:
     """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself."""
+    with _lock(settings, str(month), fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def registry_lock(settings: Settings, *, to_write: bool) -> Iterator[None]:
+    """Hold the registry: many may read it, or one replace it."""
+    with _lock(settings, "registry", fcntl.LOCK_EX if to_write else fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _lock(settings: Settings, name: str, kind: int) -> Iterator[None]:
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{month}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (folder / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, kind)
         yield
 
 
@@ -31,10 +44,12 @@ def month_lock(settings: Settings, month: Month) -> Iterator[None]:
 def replaced_folder(target: Path) -> Iterator[Path]:
     """A new folder beside `target` that takes its place, synced, when the block ends well, and goes when it does not.
 
-    What killed runs left beside `target` goes too; hold the month's lock.
+    What killed runs left beside `target` goes too, or comes back where it was put aside; hold a lock.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_over in target.parent.glob(f".{target.name}.*"):
+        if (left_over / "old").exists() and not target.exists():
+            os.rename(left_over / "old", target)
         shutil.rmtree(left_over)
     new = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

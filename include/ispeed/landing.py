@@ -55,6 +55,13 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
     if not paths:
         raise UserError(f"folder {folder}", "no export file", f"the export of {month}", "put the files there")
     for path in paths:
+        if not path.name.isprintable():
+            raise UserError(
+                f"folder {folder}",
+                f"a file name that cannot be printed: {path.name!r}",
+                "a name of letters, digits and the like",
+                "rename the file",
+            )
         contract.shape_of(path.name)
     with month_lock(settings, month):
         target = settings.lake_of("landing", month)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -20,6 +22,55 @@ TECHNOLOGY_NETWORK = {
     "5G": "mobile",
     "WiFi": "fixed",
     "Cố định": "fixed",
+}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _has_amounts(names: Iterable[str], *, all_of_them: bool) -> Callable[[Any], bool]:
+    known = set(names)
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, dict) or not all(map(_is_amount, value.values())):
+            return False
+        return set(value) == known if all_of_them else set(value) <= known
+
+    return check
+
+
+_TEXT = (_is_text, "a text")
+_COUNT = (_is_count, "a whole number")
+_AMOUNT = (_is_amount, "a number above 0")
+_INDICATORS = ("measurements_per_sample", "top_device_share", "commune_mismatch_share")
+WINDOWS = ("hour", "4h", "day", "month")
+# What each value must be, so that a slip of the pen is told by its name and not deep in a computation.
+_EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "parent_body": _TEXT,
+    "issuer": _TEXT,
+    "contact": _TEXT,
+    "licence": _TEXT,
+    "reference": _TEXT,
+    "report_day": (lambda value: _is_count(value) and 1 <= value <= 28, "a day from 1 to 28"),
+    "publish_minimum": _COUNT,
+    "assess_minimum": _COUNT,
+    "device_minimum": _COUNT,
+    "window": (lambda value: value in WINDOWS, " or ".join(WINDOWS)),
+    "target_download_mbps": (_has_amounts(TECHNOLOGY_NETWORK, all_of_them=False), "Mbps by technology"),
+    "speed_max_mbps": (_has_amounts(TECHNOLOGY_NETWORK, all_of_them=True), "Mbps for each technology"),
+    "ping_max_ms": _AMOUNT,
+    "location_accuracy_max_m": _AMOUNT,
+    "integrity_measurements_minimum": _COUNT,
+    "integrity_threshold": (_has_amounts(_INDICATORS, all_of_them=True), "a number for each indicator"),
 }
 
 
@@ -65,18 +116,33 @@ def read_policy(path: Path, day: date) -> Policy:
     """The policy of `path` as of `day`. Raises `UserError` naming the value that is missing or not yet valid."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise UserError(str(path), repr(document), "province and values", "restore include/policy.yaml")
     except (OSError, yaml.YAMLError) as error:
         raise UserError(str(path), str(error), "a policy file in YAML", "restore include/policy.yaml") from error
-    names = [field.name for field in fields(Policy) if field.name != "province"]
-    return Policy(
-        province=Province(**document["province"]),
-        **{name: _value_as_of(path, document, name, day) for name in names},
-    )
+    values = {name: _value_as_of(path, document, name, day) for name in _EXPECTED}
+    for name, (is_right, expected) in _EXPECTED.items():
+        if not is_right(values[name]):
+            raise UserError(f"{path}, values.{name}", repr(values[name]), expected, "correct it")
+    province = document.get("province")
+    if not isinstance(province, dict) or set(province) != {"code", "name", "slug", "place"}:
+        raise UserError(f"{path}, province", repr(province), "code, name, slug and place", "correct it")
+    if not re.fullmatch(r"[a-z0-9-]+", str(province["slug"])):
+        raise UserError(f"{path}, province.slug", repr(province["slug"]), "a name such as khanh-hoa", "correct it")
+    return Policy(province=Province(**{name: str(value) for name, value in province.items()}), **values)
 
 
 def _value_as_of(path: Path, document: dict[str, Any], name: str, day: date) -> Any:
-    entries = document.get("values", {}).get(name, [])
-    valid = [entry for entry in entries if entry.get("valid_from", date.min) <= day]
+    try:
+        entries = document["values"][name]
+        valid = [entry for entry in entries if entry.get("valid_from", date.min) <= day and "value" in entry]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}, values.{name}",
+            f"missing or not of the right form ({error})",
+            "a list of value, valid_from (a day such as 2025-03-01, without quotes) and source",
+            "correct it",
+        ) from error
     if not valid:
         raise UserError(
             f"{path}, values.{name}", f"no value valid on {day}", "one with valid_from on or before it", "add it"

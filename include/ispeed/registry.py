@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
-from ispeed.lake import replaced_folder, write_json
+from ispeed.lake import registry_lock, replaced_folder, write_json
 from ispeed.settings import Settings
-from ispeed.text import fold, split_kind
+from ispeed.text import fold, normalise, split_kind
 
 BEGINNING = date(1, 1, 1)
 OPEN_END = date(9999, 12, 31)
+COMMUNE_KINDS = ("xã", "phường", "thị trấn", "đặc khu")
 ORGANISATION_KINDS = ("department", "district", "youth_union", "school", "other")
 _FILES: Mapping[str, tuple[str, ...]] = {
     "communes": (
@@ -89,8 +93,11 @@ def sync_registry(settings: Settings) -> dict[str, Any]:
     """
     files = {name: _read_file(settings.registry, name) for name in _FILES}
     tables = _checked_tables(files)
-    target = settings.lake / "registry"
-    with replaced_folder(target) as folder, open_engine() as engine:
+    with (
+        registry_lock(settings, to_write=True),
+        replaced_folder(settings.lake / "registry") as folder,
+        open_engine() as engine,
+    ):
         for name, (columns, rows) in tables.items():
             engine.add_rows(name, columns, rows)
             engine.write_parquet(f"select * from {name}", folder / f"{name}.parquet")
@@ -99,23 +106,31 @@ def sync_registry(settings: Settings) -> dict[str, Any]:
     return counts
 
 
-def read_registry(engine: Engine, settings: Settings) -> None:
-    """Make the registry the relations commune, commune_succession, operator, referral_code and organisation.
+def copy_registry(settings: Settings, target: Path) -> dict[str, str]:
+    """Copy the registry as it is now to `target`, so that all that follows sees the same one.
 
-    Raises `UserError` where it has not been synced.
+    Returns the sha256 of the files that it was read from. Raises `UserError` where it has not been synced.
     """
     folder = settings.lake / "registry"
-    if not folder.exists():
-        raise UserError(f"folder {folder}", "no registry", "the result of sync_registry", "run sync_registry first")
+    with registry_lock(settings, to_write=False):
+        if not (folder / "registry.json").exists():
+            raise UserError(f"folder {folder}", "no registry", "the result of sync_registry", "run sync_registry first")
+        shutil.copytree(folder, target)
+    files: dict[str, str] = json.loads((target / "registry.json").read_text(encoding="utf-8"))["files"]
+    return files
+
+
+def read_registry(engine: Engine, folder: Path) -> None:
+    """Make a copy of the registry the relations commune, commune_succession, operator, referral_code, organisation."""
     for path in folder.glob("*.parquet"):
         engine.read_parquet(path.stem, path)
 
 
 def match_places(engine: Engine, province_code: str) -> None:
-    """Make `place_match`: for each place named in `staging_measurement`, the communes it can mean, by validity.
+    """Make `place_match`: for each place named in `staging_measurement`, the commune it means, by days.
 
     Matches (province, district, kind, name) after folding; what the text leaves out is not compared, and a row
-    without a province is looked for in `province_code`. Where two communes valid on one day fit, neither does.
+    without a province is looked for in `province_code`. On days when two communes fit, neither does.
     """
     by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for commune in engine.rows("select * from commune"):
@@ -131,14 +146,26 @@ def match_places(engine: Engine, province_code: str) -> None:
         candidates = [c for c in by_name[name] if kind in (None, c["kind"])] or by_name[fold(place["commune_name"])]
         fitting = [commune for commune in candidates if _fits(place, commune, province_code)]
         rows += [
-            (*place.values(), c["commune_code"], c["valid_from"], c["valid_to"], c["province_code"])
-            for c in fitting
-            if not any(other is not c and _overlap(c, other) for other in fitting)
+            (*place.values(), c["commune_code"], c["valid_from"], c["province_code"], first, last)
+            for first, last, c in _alone(fitting)
         ]
     columns = dict.fromkeys(
         ("province_code", "district_code", "district_name", "commune_name", "found_commune_code"), "text"
-    ) | {"found_valid_from": "date", "found_valid_to": "date", "found_province_code": "text"}
+    ) | {"found_valid_from": "date", "found_province_code": "text", "first_day": "date", "last_day": "date"}
     engine.add_rows("place_match", columns, rows)
+
+
+def _alone(communes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[date, date, Mapping[str, Any]]]:
+    """The spans of days on which exactly one of the communes is valid, and which."""
+    starts = sorted(
+        {c["valid_from"] for c in communes}
+        | {c["valid_to"] + timedelta(days=1) for c in communes if c["valid_to"] < OPEN_END}
+    )
+    for first, following in zip_longest(starts, starts[1:]):
+        last = following - timedelta(days=1) if following else OPEN_END
+        valid = [c for c in communes if c["valid_from"] <= first <= c["valid_to"]]
+        if len(valid) == 1:
+            yield first, last, valid[0]
 
 
 def match_operators(engine: Engine) -> None:
@@ -165,10 +192,6 @@ def _fits(place: Mapping[str, str], commune: Mapping[str, Any], province_code: s
     return True
 
 
-def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return bool(one["valid_from"] <= other["valid_to"] and other["valid_from"] <= one["valid_to"])
-
-
 Rows = tuple[dict[str, str], list[tuple[Any, ...]]]
 
 
@@ -188,7 +211,13 @@ def _checked_tables(files: Mapping[str, Sequence[Entry]]) -> dict[str, Rows]:
             dict.fromkeys((*_FILES["communes"][:7], "full_name"), "text") | validity,
             [
                 (
-                    *(entry.values[column] for column in _FILES["communes"][:7]),
+                    entry.text("commune_code"),
+                    entry.text("commune_name"),
+                    _one_of(entry, "kind", COMMUNE_KINDS),
+                    entry.values["district_code"],
+                    entry.values["district_name"],
+                    entry.text("province_code"),
+                    entry.values["province_name"],
                     f"{entry.text('kind').capitalize()} {entry.text('commune_name')}",
                     entry.valid_from,
                     entry.valid_to,
@@ -266,7 +295,7 @@ def _check_validity(entries: Sequence[Entry], code: str) -> None:
                 "a day on or after it",
                 "correct one of the two",
             )
-        by_code[entry.text(code).upper()].append(entry)
+        by_code[normalise(entry.text(code)).upper()].append(entry)
     for same in by_code.values():
         same.sort(key=lambda entry: entry.valid_from)
         for earlier, later in zip(same, same[1:], strict=False):
@@ -333,7 +362,7 @@ def _whole_number(entry: Entry, column: str) -> int | None:
     value = entry.values[column]
     if value is None:
         return None
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > 9:
         raise UserError(f"{entry.place}, column {column}", repr(value), "a whole number", "correct it")
     return int(value)
 
@@ -389,9 +418,15 @@ def _read_csv(path: Path) -> list[list[str]]:
 
 def _read_xlsx(path: Path) -> list[list[str]]:
     """The first sheet's cells as text: dates as ISO days, whole numbers without a decimal point."""
-    from openpyxl import load_workbook  # a second to import, and only where a file is an Excel file
+    from zipfile import BadZipFile
 
-    workbook = load_workbook(path, read_only=True, data_only=True)
+    from openpyxl import load_workbook  # a second to import, and only where a file is an Excel file
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        workbook = load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, InvalidFileException) as error:
+        raise UserError(f"file {path.name}", str(error), "an Excel workbook", "save it as .xlsx again") from error
     try:
         return [[_cell_text(cell) for cell in row] for row in workbook.worksheets[0].iter_rows(values_only=True)]
     finally:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from ispeed.checks import add_policy, row_reasons, run_suite, stop_where_critical
-from ispeed.core import read_staging
+from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
+from ispeed.core import read_staging, require_same
 from ispeed.database import Database
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
@@ -40,6 +40,9 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     """Write `report/month=…/`: one Parquet file a report table, and `report.json`. Returns rows per table."""
     policy = read_policy(settings.policy, month.last_day)
     core = read_step(settings, "core", month, "build_core")
+    staging = read_step(settings, "staging", month, "stage")
+    require_same(month, core, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "build_core")
+    require_passed(month, core["results"])
     with month_lock(settings, month), open_engine() as engine:
         _read_core(engine, settings, month, policy)
         previous = _add_previous(engine, settings, month)
@@ -89,8 +92,12 @@ def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy)
     read_staging(engine, settings, month)
     for name in ("core_measurement", "flag_measurement"):
         engine.read_parquet(name, settings.lake_of("core", month) / f"{name}.parquet")
-    read_registry(engine, settings)
+    read_registry(engine, settings.lake_of("core", month) / "registry")
     add_policy(engine, policy, month)
+    files = read_step(settings, "staging", month, "stage")["files"]
+    engine.add_rows(
+        "source_file", {"source_file": "text", "n_rows": "integer"}, [(n, f["n_rows"]) for n, f in files.items()]
+    )
     engine.add_rows(
         "row_reason",
         {"outcome": "text", "reason": "text"},

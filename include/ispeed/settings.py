@@ -31,6 +31,7 @@ class Settings:
     engine: str
     settle_seconds: float = 60.0
     wait_seconds: float = 7 * 24 * 3600.0
+    file_bytes_max: int = 20_000_000_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -45,14 +46,14 @@ class Settings:
                 )
             return Path(value).expanduser().absolute()
 
-        def seconds(name: str, default: float) -> float:
+        def number(name: str, default: float, of: str) -> float:
             text = environment.get(name) or str(default)
             try:
                 value = float(text)
             except ValueError:
                 value = -1.0
             if not 0 <= value < float("inf"):
-                raise UserError(f"setting {name}", text, "a number of seconds, such as 60", "mend or unset it")
+                raise UserError(f"setting {name}", text, f"a number of {of}, such as {default}", "mend or unset it")
             return value
 
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
@@ -70,8 +71,9 @@ class Settings:
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
             device_key=environment.get("ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
             engine=engine,
-            settle_seconds=seconds("ISPEED_SETTLE_SECONDS", cls.settle_seconds),
-            wait_seconds=seconds("ISPEED_WAIT_SECONDS", cls.wait_seconds),
+            settle_seconds=number("ISPEED_SETTLE_SECONDS", cls.settle_seconds, "seconds"),
+            wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
+            file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
         )
 
     def exports_of(self, month: Month) -> Path:

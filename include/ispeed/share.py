@@ -12,6 +12,7 @@ from typing import Any
 
 from ispeed.database import Database
 from ispeed.draft import Draft, read_draft, read_draft_tables
+from ispeed.errors import UserError
 from ispeed.lake import month_lock, sync_folder, write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
@@ -33,6 +34,13 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
             if draft.is_unchanged or draft.revision != database.last_revision(month) + 1:
                 raise RuntimeError(f"another run published {month} since this draft was written: write it again")
             _publish_revision(settings, month, database, draft, folder)
+        elif not folder.exists():
+            raise UserError(
+                f"folder {folder}",
+                "nothing, though the reports database says that it was published",
+                "the files of that revision",
+                "restore the folder from the backup",
+            )
         _point_to_latest(settings, month, database)
     return {
         "month": str(month),

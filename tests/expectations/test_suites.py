@@ -86,7 +86,7 @@ def month(published_demo: PublishedDemo) -> Iterator[Engine]:
     settings = published_demo.settings
     with open_engine() as engine:
         read_staging(engine, settings, MONTH)
-        read_registry(engine, settings)
+        read_registry(engine, settings.lake_of("core", MONTH) / "registry")
         add_policy(engine, read_policy(settings.policy, MONTH.last_day), MONTH)
         engine.read_parquet("core_source", settings.lake_of("core", MONTH) / "core_measurement.parquet")
         engine.create_from_query("core_measurement", "select * from core_source")

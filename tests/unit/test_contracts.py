@@ -58,6 +58,12 @@ def test_a_file_without_a_shape_is_named() -> None:
         ("  measured_at:", "  measured_on:", "measured_on"),
         ('decimal: ","', 'decimal: ";"', "decimal"),
         ('    delimiter: ";"\n', "", "delimiter"),
+        ('delimiter: ";"', 'delimiter: ""', "shapes.1.delimiter"),
+        ('missing: ["", "NULL", "-"]', "missing: [null]", "missing.0"),
+        ('timestamp_formats: ["%Y-%m-%d %H:%M:%S"]', "timestamp_formats: '%Y-%m-%d'", "shapes.1.timestamp_formats"),
+        ("%H:%M:%S", "%H:%M:%Q", "timestamp_formats"),
+        ("encoding: utf-8", "encoding: utf-9", "utf-9"),
+        ("  technology:\n    lte", "  operator:\n    lte", "values"),
     ],
 )
 def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, named: str) -> None:
@@ -67,3 +73,9 @@ def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, name
 
 def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     assert read_contract(changed(tmp_path, "# Our column", "# Ours")).fingerprint == read_contract(ISPEED).fingerprint
+
+
+def test_a_column_that_the_contract_requires_must_be_there(tmp_path: Path) -> None:
+    contract = read_contract(changed(tmp_path, "[Nhà mạng]}", "[Nhà mạng], required: true}"))
+    with pytest.raises(UserError, match="operator"):
+        contract.match_headers("x.csv", [text for text in DESIGNED if text != "Nhà mạng"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_a_sample_month_is_marked(settings: Settings) -> None:
     put(settings, ".sample", b"")
     land(settings, MONTH)
     assert read_landing(settings, MONTH).is_sample
+
+
+@pytest.mark.parametrize("name", ["a\n.csv", os.fsdecode(b"a\xff.csv"), "a\x1b[31m.csv"])
+def test_a_name_that_cannot_be_printed_is_refused(settings: Settings, name: str) -> None:
+    put(settings, name, b"x")
+    with pytest.raises(UserError, match="file name") as error:
+        land(settings, MONTH)
+    assert str(error.value).isprintable() or "\n  found" in str(error.value)
+    str(error.value).encode()

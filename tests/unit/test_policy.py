@@ -39,3 +39,26 @@ def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("# more\n" + POLICY.read_text(encoding="utf-8"), encoding="utf-8")
     day = date(2024, 10, 31)
     assert read_policy(tmp_path / "policy.yaml", day).fingerprint == read_policy(POLICY, day).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("- value: 30\n", "- value: thirty\n", "values.publish_minimum"),
+        ("- value: day\n", "- value: week\n", "values.window"),
+        ("{2G: 1, 3G: 100,", "{3G: 100,", "values.speed_max_mbps"),
+        ("valid_from: 2025-03-01", 'valid_from: "2025-03-01"', "values.issuer"),
+        ("  report_day:\n    - value: 10", "  report_day:\n    - value: 31", "values.report_day"),
+        ("  ping_max_ms:", "  ping_maximum_ms:", "values.ping_max_ms"),
+        ("  slug: khanh-hoa", "  slug: ../khanh-hoa", "province.slug"),
+        ("province:\n", "country:\n", "province"),
+        ("values:\n", "values: [\n", "YAML"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+    text = POLICY.read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "policy.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        read_policy(tmp_path / "policy.yaml", date(2025, 4, 1))
+    assert named in str(error.value)

@@ -47,6 +47,8 @@ def add_line(settings: Settings, name: str, line: str) -> None:
         ("referral_codes", "mau-22366-a,commune,22366,2024-01-01,", "one meaning of a code on any day"),
         ("organisations", "X,Trường X,college,568,10,,", "college"),
         ("organisations", "X,Trường X,school,568,nhiều,,", "nhiều"),
+        ("organisations", "X,Trường X,school,568,99999999999999999999,,", "99999999999999999999"),
+        ("communes", "99999,Mới,Xã,568,Nha Trang,56,Khánh Hòa,2024-10-15,", "'Xã'"),
         ("operators", ",Other,,Other,MNO,,active,Viettel,", "which also means Viettel"),
     ],
 )
@@ -66,7 +68,7 @@ def test_a_refused_registry_leaves_the_one_before(own: Settings) -> None:
     with pytest.raises(UserError):
         sync_registry(own)
     with open_engine() as engine:
-        read_registry(engine, own)
+        read_registry(engine, own.lake / "registry")
         assert engine.value("select count(*) from referral_code") == counts["referral_code"]
 
 
@@ -91,7 +93,7 @@ def test_an_excel_file_is_read_like_a_csv_file(own: Settings) -> None:
     workbook.save(own.registry / "referral_codes.xlsx")
     sync_registry(own)
     with open_engine() as engine:
-        read_registry(engine, own)
+        read_registry(engine, own.lake / "registry")
         assert engine.rows("select referral_code, holder_code, valid_from from referral_code") == [
             {"referral_code": "00123", "holder_code": "22366", "valid_from": date(2024, 1, 1)}
         ]
@@ -109,9 +111,7 @@ def found(engine: Engine, place: dict[str, str], day: date) -> Any:
     row = tuple(place.get(column) for column in columns)
     engine.add_rows("staging_measurement", dict.fromkeys(columns, "text"), [row])
     match_places(engine, "56")
-    return engine.value(
-        "select max(found_commune_code) from place_match where ? between found_valid_from and found_valid_to", [day]
-    )
+    return engine.value("select max(found_commune_code) from place_match where ? between first_day and last_day", [day])
 
 
 @pytest.mark.parametrize(
@@ -129,19 +129,22 @@ def found(engine: Engine, place: dict[str, str], day: date) -> Any:
         ({"commune_name": "Vạn Thạnh"}, OCTOBER, None),
         ({"commune_name": "Phường Vạn Thạnh"}, OCTOBER, "22348"),
         ({"commune_name": "Vạn Thạnh", "district_name": "Nha Trang"}, OCTOBER, "22348"),
+        # phường Vạn Thắng ended on 31/10/2024: from then on only xã Vạn Thắng has the name
+        ({"commune_name": "Vạn Thắng"}, OCTOBER, None),
+        ({"commune_name": "Vạn Thắng"}, date(2024, 11, 1), "22516"),
     ],
 )
 def test_a_commune_is_found_as_of_the_day_or_not_at_all(
     synced: Settings, place: dict[str, str], day: date, code: str | None
 ) -> None:
     with open_engine() as engine:
-        read_registry(engine, synced)
+        read_registry(engine, synced.lake / "registry")
         assert found(engine, place, day) == code
 
 
 def test_every_unit_is_found_by_its_own_full_name(synced: Settings) -> None:
     with open_engine() as engine:
-        read_registry(engine, synced)
+        read_registry(engine, synced.lake / "registry")
         units = engine.rows("select * from commune")
         columns = ("province_code", "district_code", "district_name", "commune_name")
         rows = [(u["province_code"], None, u["district_name"], u["full_name"]) for u in units]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from conftest import settings_in
 
+from ispeed.contracts import read_contract
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
 from ispeed.landing import land
@@ -60,6 +61,81 @@ def test_records_keep_their_number_around_broken_ones(tmp_path: Path) -> None:
     assert [row["row_number"] for row in rows] == [2, 3, 4, 5, 6, 7, 8]
     read = {row["row_number"]: row["download_mbps"] for row in rows if row["read_error"] is None}
     assert read == {2: 2, 4: 4, 5: 5, 8: 8}
+
+
+def test_empty_lines_count_in_row_numbers_and_are_no_records(tmp_path: Path) -> None:
+    lines = ["01/10/2024 00:00:00,4G,2,,,", "", "", "01/10/2024 00:00:00,4G,5,,,", "short", "", ""]
+    rows = staged(tmp_path, {"a.csv": (HEADER + "\n".join(lines)).encode()})
+    assert [(row["row_number"], row["download_mbps"]) for row in rows] == [(2, 2), (5, 5), (6, None)]
+
+
+def test_mixed_line_ends_lose_nothing(tmp_path: Path) -> None:
+    lines = HEADER + "".join(
+        f"01/10/2024 00:00:00,4G,{number},,,{end}" for number, end in enumerate(["\r\n", "\n", "\r", "\r\n"], start=1)
+    )
+    assert [row["download_mbps"] for row in staged(tmp_path, {"a.csv": lines.encode()})] == [1, 2, 3, 4]
+
+
+def test_a_quote_that_never_closes_is_refused_before_it_takes_rows_with_it(tmp_path: Path) -> None:
+    good = "01/10/2024 00:00:00,4G,1,,,\n"
+    with pytest.raises(UserError, match="row 3") as error:
+        staged(tmp_path, {"a.csv": (HEADER + good + '01/10/2024 00:00:00,4G,1,,"open,\n' + good * 5).encode()})
+    assert "5 lines behind it" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda gz: gz[: len(gz) // 2], lambda gz: gz[:20] + b"\xff" + gz[21:], lambda gz: gz[:-4]]
+)
+def test_a_damaged_gzip_file_is_refused_whole(tmp_path: Path, damage: Any) -> None:
+    content = "Tải xuống (Mbps);Công nghệ;Thời điểm\n" + "".join(
+        f"{number},5;5G;2024-10-02 01:02:03\n" for number in range(1, 2_000)
+    )
+    with pytest.raises(UserError, match=r"a\.csv\.gz"):
+        staged(tmp_path, {"a.csv.gz": damage(gzip.compress(content.encode()))})
+
+
+def test_an_unpacked_file_has_a_limit_that_names_its_setting(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from ispeed.landing import read_landing
+    from ispeed.records import read_records
+
+    content = "Tải xuống (Mbps);Công nghệ;Thời điểm\n" + "1,5;5G;2024-10-02 01:02:03\n" * 5_000
+    settings = settings_in(tmp_path)
+    settings.exports_of(MONTH).mkdir(parents=True)
+    (settings.exports_of(MONTH) / "a.csv.gz").write_bytes(gzip.compress(content.encode()))
+    land(settings, MONTH)
+    file = read_landing(settings, MONTH).files[0]
+    bounded = replace(settings, file_bytes_max=100_000)
+    with open_engine() as engine, pytest.raises(UserError, match="ISPEED_FILE_BYTES_MAX"):
+        read_records(engine, bounded, MONTH, read_contract(settings.source), file)
+
+
+@pytest.mark.parametrize(
+    "text", ["1/10/2024 3:4:5", "01/10/24 08:00:00", "infinity", "epoch", "01/10/2024", "2024-10-01 08:00:00"]
+)
+def test_a_time_in_another_format_is_not_guessed(tmp_path: Path, text: str) -> None:
+    row = staged(tmp_path, {"a.csv": (HEADER + f"{text},4G,1,,,\n").encode()})[0]
+    assert (row["measured_at"], row["measured_at_text"]) == (None, text)
+
+
+@pytest.mark.parametrize("code", ["5.3033E+11", "2.2366e+4", "1E+14"])
+def test_a_code_that_excel_made_a_number_of_is_told(tmp_path: Path, code: str) -> None:
+    row = staged(tmp_path, {"a.csv": (HEADER + f"01/10/2024 00:00:00,4G,1,,,{code}\n").encode()})[0]
+    assert row["read_error"] == f"commune_code {code}"
+
+
+@pytest.mark.parametrize("text", ["4g", "LTE", " 4G ", "4G"])
+def test_a_technology_is_known_in_any_case_and_by_declared_names(tmp_path: Path, text: str) -> None:
+    row = staged(tmp_path, {"a.csv": (HEADER + f"01/10/2024 00:00:00,{text},1,,,\n").encode()})[0]
+    assert row["technology"] == "4G"
+
+
+def test_a_measurement_without_id_is_the_same_in_another_shape(tmp_path: Path) -> None:
+    second = "Tải xuống (Mbps);Công nghệ;Thời điểm;Mã xã\n2,5;LTE;2024-10-01 00:00:00;22366\n"
+    first = HEADER + "01/10/2024 00:00:00,4G,2.5,,,22366\n"
+    rows = staged(tmp_path, {"b.csv.gz": gzip.compress(second.encode()), "a.csv": first.encode()})
+    assert rows[0]["measurement_key"] == rows[1]["measurement_key"]
 
 
 def test_bytes_that_do_not_decode_cost_one_record(tmp_path: Path) -> None:
@@ -127,8 +203,8 @@ def test_files_of_two_shapes_make_one_month(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("a.csv", b"", "empty"),
-        ("a.csv.gz", b"no gzip", "not readable"),
+        ("a.csv", b"", "nothing"),
+        ("a.csv.gz", b"no gzip", "damaged gzip"),
         ("a.csv", "Thời gian đo,Loại mạng\n".encode(), "download_mbps"),
         ("a.csv", "Thời gian đo;Loại mạng;Download (Mbps)\n".encode(), "measured_at"),
         ("a.xls", b"", "a.xls"),

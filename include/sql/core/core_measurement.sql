@@ -28,7 +28,7 @@ located as (
             and place_match.district_code = coalesce(accepted.district_code, '')
             and place_match.district_name = coalesce(accepted.district_name, '')
             and place_match.commune_name = accepted.commune_name
-            and accepted.measured_on between place_match.found_valid_from and place_match.found_valid_to
+            and accepted.measured_on between place_match.first_day and place_match.last_day
 ),
 promoted as (
     select

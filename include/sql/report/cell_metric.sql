@@ -1,7 +1,8 @@
 -- grain:  one row per cell and metric
--- inputs: cell_value, interval_rank (the rank k of each n)
+-- inputs: params, cell_value, interval_rank (the rank k of each n)
 -- rule:   percentiles by linear interpolation; 95 % interval of the median [x(k), x(n-k+1)] from order statistics;
---         published to 2 decimals, half up, so that no figure depends on the order in which it was summed
+--         published to 2 decimals, half up, so that no figure depends on the order in which it was summed;
+--         a metric that too few devices measured is not published, even where the cell has enough of them
 with
 metric as (
     select
@@ -10,6 +11,7 @@ metric as (
         cell_key,
         cell_subkey,
         metric,
+        count(distinct device_key) as n_devices,
         percentile_cont(0.5) within group (order by value) as median,
         avg(value) as mean,
         percentile_cont(0.1) within group (order by value) as p10,
@@ -24,11 +26,11 @@ metric as (
 ),
 published as (
     select
-        cell,
-        network,
-        cell_key,
-        cell_subkey,
-        metric,
+        metric.cell,
+        metric.network,
+        metric.cell_key,
+        metric.cell_subkey,
+        metric.metric,
         cast(round(cast(median as decimal(18, 6)), 2) as double) as median,
         cast(round(cast(mean as decimal(18, 6)), 2) as double) as mean,
         cast(round(cast(p10 as decimal(18, 6)), 2) as double) as p10,
@@ -38,5 +40,7 @@ published as (
         cast(round(cast(ci_low as decimal(18, 6)), 2) as double) as ci_low,
         cast(round(cast(ci_high as decimal(18, 6)), 2) as double) as ci_high
     from metric
+    cross join params
+    where metric.n_devices >= params.device_minimum
 )
 select * from published

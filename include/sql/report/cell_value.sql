@@ -3,13 +3,17 @@
 -- rule:   place is the value's rank within its cell and metric, n the number of values there
 with
 metric_value as (
-    select cell, network, cell_key, cell_subkey, 'download_mbps' as metric, download_mbps as value from cell_sample
+    select cell, network, cell_key, cell_subkey, device_key, 'download_mbps' as metric, download_mbps as value
+    from cell_sample
     union all
-    select cell, network, cell_key, cell_subkey, 'upload_mbps' as metric, upload_mbps as value from cell_sample
+    select cell, network, cell_key, cell_subkey, device_key, 'upload_mbps' as metric, upload_mbps as value
+    from cell_sample
     union all
-    select cell, network, cell_key, cell_subkey, 'ping_ms' as metric, ping_ms as value from cell_sample
+    select cell, network, cell_key, cell_subkey, device_key, 'ping_ms' as metric, ping_ms as value
+    from cell_sample
     union all
-    select cell, network, cell_key, cell_subkey, 'jitter_ms' as metric, jitter_ms as value from cell_sample
+    select cell, network, cell_key, cell_subkey, device_key, 'jitter_ms' as metric, jitter_ms as value
+    from cell_sample
 ),
 ranked as (
     select

@@ -1,12 +1,18 @@
--- grain:  one row per commune of the province as of the month's last day
+-- grain:  one row per commune of the province that is valid on any day of the month
 -- inputs: params, commune
--- rule:   units change on the first of a month, so the last day is every day's map
+-- rule:   where a code means two units within the month, the later one stands here, and the suite stops the month
 with
-month_commune as (
-    select commune.*
+valid as (
+    select
+        commune.*,
+        row_number() over (partition by commune.commune_code order by commune.valid_from desc) as place
     from commune
     cross join params
     where commune.province_code = params.province_code
-        and params.last_day between commune.valid_from and commune.valid_to
+        and commune.valid_from <= params.last_day
+        and commune.valid_to >= params.first_day
+),
+month_commune as (
+    select * from valid where place = 1
 )
 select * from month_commune

@@ -1,10 +1,7 @@
 -- grain:  one row per source file, outcome and reason, zeros included
--- inputs: params, staging_measurement, quarantine_measurement, core_measurement, flag_measurement, row_reason
+-- inputs: params, source_file (every file of the month and its rows), quarantine_measurement, core_measurement, flag_measurement, row_reason
 -- rule:   raw = accepted + quarantined; flagged rows are among the accepted
 with
-source_file as (
-    select source_file, count(*) as n_rows from staging_measurement group by source_file
-),
 accepted as (
     select source_file, count(*) as n_rows from core_measurement group by source_file
 ),

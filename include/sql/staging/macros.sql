@@ -1,5 +1,13 @@
 -- How a contract's texts are read; staging alone uses these, on DuckDB, where the files are parsed.
-create or replace macro clean_text(raw) as nullif(trim(raw, chr(9) || chr(10) || chr(13) || ' ' || chr(160)), '');
+-- Control characters have no place in a text, and PostgreSQL and Excel refuse some of them.
+create or replace macro clean_text(raw, missing) as
+    case
+        when list_contains(missing, trim(regexp_replace(raw, '[\x00-\x08\x0B\x0C\x0E-\x1F]', '', 'g'), chr(9) || chr(10) || chr(13) || ' ' || chr(160))) then null
+        else nullif(trim(regexp_replace(raw, '[\x00-\x08\x0B\x0C\x0E-\x1F]', '', 'g'), chr(9) || chr(10) || chr(13) || ' ' || chr(160)), '')
+    end;
+
+-- What Excel makes of a long code that it took for a number; its digits are lost.
+create or replace macro is_excel_number(code) as regexp_full_match(code, '[0-9](\.[0-9]+)?[eE]\+[0-9]+');
 
 -- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared.
 create or replace macro read_number(raw, decimal_mark, thousands_mark) as

@@ -1,9 +1,9 @@
 -- grain:  one row per record of one export file, its fields as text, numbered as in the file (header = 1)
 -- inputs: source_text (readable records in file order, from place 1), source_reject (the others, by line)
--- rule:   a readable record's number is its place plus the rejected records before it
+-- rule:   a readable record's number is its place plus the rejected records before it; empty lines count and go
 with
 rejected as (
-    select cast(line as bigint) as row_number, min(csv_line) as reject_text, min(error_message) as reject_message
+    select cast(line as bigint) as row_number, min(rtrim(csv_line, chr(10))) as reject_text, min(error_message) as reject_message
     from source_reject
     group by line
 ),
@@ -28,6 +28,6 @@ numbered as (
 record as (
     select * from numbered
     union all by name
-    select * from rejected
+    select * from rejected where reject_text <> $empty_line
 )
 select * from record

@@ -7,34 +7,37 @@ cleaned as (
         row_number,
         reject_text,
         reject_message,
-        clean_text(measurement_id) as measurement_id,
-        clean_text(measured_at) as measured_at_text,
-        clean_text(device_id) as device_id,
-        upper(nfc_normalize(clean_text(referral_code))) as referral_code,
-        clean_text(province_code) as province_code,
-        clean_text(district_code) as district_code,
-        clean_text(district_name) as district_name,
-        clean_text(commune_code) as commune_code,
-        clean_text(commune_name) as commune_name,
-        nfc_normalize(clean_text(operator)) as operator,
-        nfc_normalize(clean_text(technology)) as technology,
-        clean_text(download_mbps) as download_text,
-        clean_text(upload_mbps) as upload_text,
-        clean_text(ping_ms) as ping_text,
-        clean_text(jitter_ms) as jitter_text,
-        clean_text(packet_loss_pct) as packet_loss_text,
-        clean_text(latitude) as latitude_text,
-        clean_text(longitude) as longitude_text,
-        clean_text(location_accuracy_m) as accuracy_text,
-        clean_text(os) as os,
-        clean_text(device_model) as device_model,
-        clean_text(app_version) as app_version
+        clean_text(measurement_id, $missing) as measurement_id,
+        clean_text(measured_at, $missing) as measured_at_text,
+        clean_text(device_id, $missing) as device_id,
+        upper(nfc_normalize(clean_text(referral_code, $missing))) as referral_code,
+        clean_text(province_code, $missing) as province_code,
+        clean_text(district_code, $missing) as district_code,
+        clean_text(district_name, $missing) as district_name,
+        clean_text(commune_code, $missing) as commune_code,
+        clean_text(commune_name, $missing) as commune_name,
+        nfc_normalize(clean_text(operator, $missing)) as operator,
+        regexp_replace(nfc_normalize(clean_text(technology, $missing)), '[\s\x{00A0}]+', ' ', 'g') as technology,
+        clean_text(download_mbps, $missing) as download_text,
+        clean_text(upload_mbps, $missing) as upload_text,
+        clean_text(ping_ms, $missing) as ping_text,
+        clean_text(jitter_ms, $missing) as jitter_text,
+        clean_text(packet_loss_pct, $missing) as packet_loss_text,
+        clean_text(latitude, $missing) as latitude_text,
+        clean_text(longitude, $missing) as longitude_text,
+        clean_text(location_accuracy_m, $missing) as accuracy_text,
+        clean_text(os, $missing) as os,
+        clean_text(device_model, $missing) as device_model,
+        clean_text(app_version, $missing) as app_version
     from source_record
 ),
 typed as (
     select
         *,
-        timezone($local_zone, timezone($zone, try_strptime(measured_at_text, $timestamp_formats))) as measured_at,
+        case
+            when regexp_full_match(measured_at_text, $timestamp_pattern)
+                then timezone($local_zone, timezone($zone, try_strptime(measured_at_text, $timestamp_formats)))
+        end as measured_at,
         -- From here on a device is known by its keyed hash only.
         left(sha256($device_key || ':' || device_id), 16) as device_hash,
         read_number(download_text, $decimal, $thousands) as download_mbps,
@@ -78,8 +81,9 @@ staging as (
         coalesce(
             'id:' || measurement_id,
             'row:' || md5(cast(row(
-                measured_at_text, device_hash, referral_code, province_code, district_code, district_name, commune_code,
-                commune_name, operator, technology, download_mbps, upload_mbps, ping_ms, jitter_ms, packet_loss_pct,
+                coalesce(cast(measured_at as varchar), measured_at_text), device_hash, referral_code, province_code,
+                district_code, district_name, commune_code, commune_name, operator,
+                coalesce(value_map.value, technology), download_mbps, upload_mbps, ping_ms, jitter_ms, packet_loss_pct,
                 latitude, longitude, location_accuracy_m, os, device_model, app_version
             ) as varchar))
         ) as measurement_key,
@@ -87,6 +91,12 @@ staging as (
             reject_message,
             nullif(concat_ws(
                 '; ',
+                case when is_excel_number(measurement_id) then 'measurement_id ' || measurement_id end,
+                case when is_excel_number(device_id) then 'device_id' end,
+                case when is_excel_number(referral_code) then 'referral_code ' || referral_code end,
+                case when is_excel_number(province_code) then 'province_code ' || province_code end,
+                case when is_excel_number(district_code) then 'district_code ' || district_code end,
+                case when is_excel_number(commune_code) then 'commune_code ' || commune_code end,
                 case when download_text is not null and download_mbps is null then 'download_mbps ' || download_text end,
                 case when upload_text is not null and upload_mbps is null then 'upload_mbps ' || upload_text end,
                 case when ping_text is not null and ping_ms is null then 'ping_ms ' || ping_text end,
@@ -105,6 +115,6 @@ staging as (
         ) as read_error,
         $received_at::timestamp as received_at
     from typed
-    left join value_map on value_map.column_name = 'technology' and value_map.found = lower(technology)
+    left join value_map on value_map.found = lower(technology)
 )
 select * from staging

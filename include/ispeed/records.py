@@ -1,0 +1,200 @@
+"""The records of one landed file, as text, each with its row number."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import duckdb
+
+from ispeed.contracts import COLUMNS, Contract, Shape
+from ispeed.engine import Engine
+from ispeed.errors import UserError
+from ispeed.landing import LandedFile
+from ispeed.months import Month
+from ispeed.settings import INCLUDE, Settings
+
+# Stands for an empty line, which DuckDB would skip without counting it; it is taken out again after numbering.
+_EMPTY_LINE = "\x1e"
+_RECORD_BYTES_MAX = 2_000_000
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What a file's header row says beside what the contract declares."""
+
+    undeclared: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make one landed file the relation `source_record`: its fields as text, numbered as in the file (header = 1).
+
+    Raises `UserError` where the file is damaged, its header row lacks a required column, or a quote that never closes
+    took in the records behind it.
+    """
+    shape = contract.shape_of(file.source_file)
+    with _plain_text(file, file.path(settings, month), shape, settings.file_bytes_max) as path:
+        found = _read_header(file.source_file, path, shape)
+        columns = contract.match_headers(file.source_file, found)
+        names = [column or f"undeclared {place}" for place, column in enumerate(columns)]
+        engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
+        try:
+            engine.run(
+                "create or replace table read_text as select row_number() over () as place, * from read_csv($path, "
+                "header = false, skip = 1, auto_detect = false, delim = $delimiter, quote = $quote, escape = $quote, "
+                "columns = $columns, strict_mode = true, store_rejects = true, rejects_limit = 0, "
+                "max_line_size = $max_line_size)",
+                {
+                    "path": str(path),
+                    "delimiter": shape.delimiter,
+                    "quote": shape.quote,
+                    "columns": dict.fromkeys(names, "VARCHAR"),
+                    "max_line_size": _RECORD_BYTES_MAX,
+                },
+            )
+        except duckdb.Error as error:
+            raise UserError(
+                f"file {file.source_file}",
+                str(error).splitlines()[0],
+                f"records delimited by {shape.delimiter!r}, quoted by {shape.quote!r}",
+                "export the file again, or correct its shape in the source contract",
+            ) from error
+    _refuse_open_quotes(engine, file.source_file)
+    present = [name for name in COLUMNS if name in names]
+    absent = [name for name in COLUMNS if name not in names]
+    engine.run(
+        "create or replace table source_text as select place"
+        + "".join(f", {name}" for name in present)
+        + "".join(f", cast(null as varchar) as {name}" for name in absent)
+        + " from read_text"
+    )
+    for column, constant in contract.constants.items():
+        engine.run(f"update source_text set {column} = ?", [constant])
+    engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
+    engine.create("source_record", "staging/source_record.sql", {"empty_line": _EMPTY_LINE})
+    engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
+    return Headers(
+        undeclared=tuple(
+            text for text, column in zip(found, columns, strict=True) if column is None and text not in contract.ignored
+        ),
+        absent=tuple(name for name in absent if name in contract.headers),
+    )
+
+
+def _refuse_open_quotes(engine: Engine, source_file: str) -> None:
+    """A quote that never closes takes every record behind it into one: they would be lost without a word."""
+    swallowed = engine.rows(
+        "select line, csv_line from reject_errors where error_type = 'UNQUOTED VALUE' "
+        "and contains(rtrim(csv_line, chr(10)), chr(10)) order by line limit 1"
+    )
+    for row in swallowed:
+        n_lines = row["csv_line"].rstrip("\n").count("\n")
+        raise UserError(
+            f"file {source_file}, row {row['line']}",
+            f"a quote that opens and does not close; it takes in the {n_lines} lines behind it",
+            "a closing quote in the same record",
+            "correct that record in the file, or export it again",
+        )
+
+
+@contextmanager
+def _plain_text(file: LandedFile, path: Path, shape: Shape, bytes_max: int) -> Iterator[Path]:
+    """The file as UTF-8 with LF line ends and no empty line: as it lies where it is so, else a scratch copy.
+
+    Reading to the end also proves a gzip file whole, which DuckDB does not.
+    """
+    is_utf8 = codecs.lookup(shape.encoding).name in ("utf-8", "utf-8-sig")
+    if is_utf8 and not _is_gzip(file) and _is_plain(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        copy = Path(folder) / "plain.csv"
+        try:
+            with _opened(file, path) as source, copy.open("wb") as target:
+                _copy_plain(file.source_file, source, target, None if is_utf8 else shape.encoding, bytes_max)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(
+                f"file {file.source_file}", f"a damaged gzip file: {error}", "a whole one", "fetch it again"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"file {file.source_file}",
+                f"bytes that are not {shape.encoding}: {error.reason}",
+                f"text in {shape.encoding}, as the source contract declares",
+                "correct the encoding in the source contract, or export the file again",
+            ) from error
+        yield copy
+
+
+def _copy_plain(source_file: str, source: IO[bytes], target: IO[bytes], encoding: str | None, bytes_max: int) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
+    empty_line = b"\n" + _EMPTY_LINE.encode() + b"\n"
+    held, n_bytes = b"", 0
+    while True:
+        block = source.read(_BLOCK_BYTES)
+        n_bytes += len(block)
+        if n_bytes > bytes_max:
+            raise UserError(
+                f"file {source_file}",
+                f"more than {bytes_max:,} bytes unpacked",
+                "at most the setting ISPEED_FILE_BYTES_MAX",
+                "split the export, or raise the setting",
+            )
+        plain = decoder.decode(block, final=not block).encode() if decoder else block
+        lines = (held + plain).replace(b"\r\n", b"\n")
+        # What the next block may still change is held back: a CR whose LF is to come, line ends that pile up.
+        cut = len(lines) if not block else len(lines.rstrip(b"\r\n"))
+        held = lines[cut:]
+        lines = lines[:cut].replace(b"\r", b"\n")
+        while b"\n\n" in lines:
+            lines = lines.replace(b"\n\n", empty_line)
+        target.write(lines)
+        if not block:
+            return
+
+
+def _is_plain(path: Path) -> bool:
+    last = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            if b"\r" in block or b"\n\n" in last + block:
+                return False
+            last = block[-1:]
+    return True
+
+
+def _is_gzip(file: LandedFile) -> bool:
+    return file.source_file.lower().endswith(".gz")
+
+
+def _opened(file: LandedFile, path: Path) -> IO[bytes]:
+    return gzip.open(path) if _is_gzip(file) else path.open("rb")  # type: ignore[return-value]
+
+
+def _read_header(source_file: str, path: Path, shape: Shape) -> list[str]:
+    try:
+        # Rows below may hold bytes that do not decode; they are for the quarantine, not for the header.
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+            header = next(csv.reader(text, delimiter=shape.delimiter, quotechar=shape.quote), [])
+    except csv.Error as error:
+        raise UserError(
+            f"file {source_file}, row 1",
+            str(error),
+            f"a header row delimited by {shape.delimiter!r}",
+            "export the file again, or correct its shape in the source contract",
+        ) from error
+    if not any(text.strip() for text in header):
+        raise UserError(
+            f"file {source_file}, row 1", "nothing", "a header row, then measurements", "export the file again"
+        )
+    return header
