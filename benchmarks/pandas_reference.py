@@ -289,7 +289,7 @@ def find_communes(rows: pd.DataFrame, communes: pd.DataFrame) -> pd.Series:
         district=communes["district_name"].map(split_kind),
     )
     asked = ["day", "province_code", "district_code", "district_name", "commune_code", "commune_name"]
-    text = rows[asked].fillna({column: "" for column in asked[1:]})
+    text = rows[asked].fillna(dict.fromkeys(asked[1:], ""))
     found: dict[Hashable, int] = {}
     for day, units in ((day, valid_on(named, day)) for day in text["day"].unique()):
         for place in text.loc[text["day"] == day].drop_duplicates().itertuples(index=False):
@@ -417,10 +417,13 @@ def interval_rank(n: int) -> int:
     return int(binom.ppf(0.025, n, 0.5))
 
 
-def speed_figures(samples: pd.DataFrame) -> dict[str, float | None]:
+def speed_figures(samples: pd.DataFrame, device_minimum: int) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     for metric in METRICS:
-        values = np.sort(samples[metric].dropna().to_numpy(dtype=float))
+        measured = samples[samples[metric].notna()]
+        if measured["device"].nunique() < device_minimum:  # a metric of few devices tells of persons, too
+            measured = measured.iloc[:0]
+        values = np.sort(measured[metric].to_numpy(dtype=float))
         n = len(values)
         k = interval_rank(n) if n else 0
         p10, p25, p50, p75, p90 = np.percentile(values, [10, 25, 50, 75, 90]) if n else [math.nan] * 5
@@ -448,7 +451,7 @@ def add_figures(units: pd.DataFrame, rows: pd.DataFrame, key: list[str], policy:
     """`units` (one row a cell) with counts, speeds, share, what is missing, and why figures are blank."""
     samples = dict(iter(representative_samples(rows, key).groupby(key, sort=False))) if len(rows) else {}
     measured = dict(iter(rows.groupby(key, sort=False))) if len(rows) else {}
-    nothing, blank = rows.iloc[:0], dict.fromkeys(speed_figures(rows.iloc[:0]))
+    nothing, blank = rows.iloc[:0], dict.fromkeys(speed_figures(rows.iloc[:0], policy.device_minimum))
     lines: list[dict[str, object]] = []
     for cell in units[key].itertuples(index=False, name=None):
         cell_rows, cell_samples = measured.get(cell, nothing), samples.get(cell, nothing)
@@ -470,7 +473,7 @@ def add_figures(units: pd.DataFrame, rows: pd.DataFrame, key: list[str], policy:
         lines.append(
             {
                 **counts,
-                **(blank if reason else speed_figures(cell_samples)),
+                **(blank if reason else speed_figures(cell_samples, policy.device_minimum)),
                 "share_at_target": None if reason else share,
                 "n_missing_to_assess": max(0, policy.assess_minimum - counts["n_measurements"]),
                 "reason": reason,

@@ -22,8 +22,8 @@ from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK, Policy, read_policy
-from ispeed.settings import INCLUDE, Settings
 from ispeed.records import read_records
+from ispeed.settings import INCLUDE, Settings
 from ispeed.staging import staging_inputs
 
 log = logging.getLogger(__name__)
@@ -309,8 +309,8 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
                 [file.source_file],
             )
     engine.run(
-        "create or replace table quarantine_original as select quarantine_measurement.*, staging_measurement.read_error "
-        "as detail, staging_measurement.device_hash, original.original_text from quarantine_measurement "
+        "create or replace table quarantine_original as select quarantine_measurement.*, "
+        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"
     )

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "demo":
                 return run_demo()
             case "month":
-                return run_month(Month.parse(chosen.month))
+                return run_months([Month.parse(chosen.month)])
             case "backfill":
                 return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
             case "up":
@@ -74,20 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_demo() -> int:
-    """Publish 2024-10 from sample exports, made where the exports folder has no month."""
+    """Publish 2024-10 from sample exports, made where the exports folder has no month.
+
+    With sample exports the months before it are published first, so that October can be compared with September.
+    """
     settings = Settings.from_environment()
+    months: Sequence[Month] = DEMO_MONTHS[-1:]
     if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
         print(f"exports found in {shown(settings.exports)}")
     else:
         from ispeed.sample import make_exports
 
         started = time.monotonic()
-        make_exports(settings, list(DEMO_MONTHS))
+        months = DEMO_MONTHS
+        make_exports(settings, list(months))
         print(
             f"sample exports of {DEMO_MONTHS[0]} to {DEMO_MONTHS[-1]} made in {shown(settings.exports)} "
             f"({time.monotonic() - started:.1f} s)"
         )
-    code = run_month(DEMO_MONTHS[-1])
+    code = run_months(months)
     if code == OK:
         print("\nnext:")
         for command, what in (
@@ -102,20 +107,21 @@ def run_demo() -> int:
     return code
 
 
-def run_month(month: Month) -> int:
-    """Run the three DAGs for one month in this process, without a scheduler, and say what was published."""
+def run_months(months: Sequence[Month]) -> int:
+    """Run the three DAGs for months in this process, without a scheduler, and say what was published of the last."""
     os.environ.setdefault("ISPEED_WAIT_SECONDS", "30")
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "2")
     os.environ.update(airflow_environment())
     settings = Settings.from_environment()
     _seed_registry(settings)
+    month = months[-1]
     before = Database(settings.database_url).current_revision(month)
     log = _log_folder() / f"month-{month}.log"
     started = time.monotonic()
     with _output_to(log) as say:
         from ispeed import month_run
 
-        failure = month_run.run_month(month, say, started)
+        failure = month_run.run_months(months, say, started)
     if failure is not None:
         print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
         return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT

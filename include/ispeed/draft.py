@@ -200,6 +200,7 @@ def _content(
         *read_step(settings, "core", month, "build_core")["results"],
         *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
     ]
+    files = read_step(settings, "staging", month, "stage")["files"]
     next_month = month.next.next
     return Content(
         month=month,
@@ -241,6 +242,8 @@ def _content(
         changes=changes,
         change_causes=causes,
         is_sample=landing.is_sample,
+        absent_columns={name: file["absent"] for name, file in files.items()},
+        undeclared_headers={name: file["undeclared"] for name, file in files.items()},
         previous_province=database.rows("report_province_month", month.previous, previous) if previous else (),
     )
 

@@ -1,4 +1,4 @@
-"""One month through the three DAGs in this process, without a scheduler.
+"""Months through the three DAGs in this process, without a scheduler.
 
 Airflow reads its settings when it is imported: set the environment (`ispeed.services.airflow_environment`) before this
 module is.
@@ -7,7 +7,7 @@ module is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ class Failure:
     is_stopped: bool = False
 
 
-def run_month(month: Month, say: Callable[[str], None], started: float) -> Failure | None:
-    """Run every DAG for the month and tell, task by task, how long it took. Returns why it failed, if it did.
+def run_months(months: Sequence[Month], say: Callable[[str], None], started: float) -> Failure | None:
+    """Run every DAG for the months, in order, and tell, task by task, how long it took. Returns why one failed.
 
     `started` is the moment (`time.monotonic`) from which the time to load Airflow counts.
     """
@@ -42,12 +42,14 @@ def run_month(month: Month, say: Callable[[str], None], started: float) -> Failu
     dags = DagBag(PROJECT / "dags")
     if dags.import_errors:
         return Failure("\n".join(f"{file}: {text}" for file, text in dags.import_errors.items()), is_user_error=False)
-    say(f"{'Airflow loaded':<36}{time.monotonic() - started:>7.1f} s\n")
-    for dag_id in DAG_IDS:
+    say(f"{'Airflow loaded':<46}{time.monotonic() - started:>7.1f} s\n")
+    sync_registry, *month_dags = DAG_IDS
+    for dag_id, month in [(sync_registry, months[-1]), *((dag_id, month) for month in months for dag_id in month_dags)]:
         dag = dags.dags[dag_id]
         for task in dag.tasks:
             # Someone is watching: a fault is told at once, and the command typed again.
             task.retries = 0
+        tasks.prefix = "" if dag_id == sync_registry else f"{month} "
         run = dag.test(logical_date=None, run_conf={"month": str(month)})
         if run.state != "success":
             say("\n")
@@ -66,19 +68,20 @@ class _TaskTimes:
         self._say = say
         self._started: dict[str, float] = {}
         self.error: BaseException | str | None = None
+        self.prefix = ""
 
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
         """A task begins; a deferred task begins twice."""
-        name = f"{task_instance.dag_id}.{task_instance.task_id}"
+        name = f"{self.prefix}{task_instance.dag_id}.{task_instance.task_id}"
         if name not in self._started:
             self._started[name] = time.monotonic()
-            self._say(f"{name:<36}")
+            self._say(f"{name:<46}")
 
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
         """A task is done."""
-        seconds = time.monotonic() - self._started[f"{task_instance.dag_id}.{task_instance.task_id}"]
+        seconds = time.monotonic() - self._started[f"{self.prefix}{task_instance.dag_id}.{task_instance.task_id}"]
         self._say(f"{seconds:>7.1f} s\n")
 
     @hookimpl

@@ -87,7 +87,7 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
         undeclared=tuple(
             text for text, column in zip(found, columns, strict=True) if column is None and text not in contract.ignored
         ),
-        absent=tuple(name for name in absent if name in contract.headers),
+        absent=tuple(name for name in absent if name not in contract.constants),
     )
 
 

@@ -137,7 +137,8 @@ def match_places(engine: Engine, province_code: str) -> None:
         by_name[fold(commune["commune_name"])].append(commune)
     places = engine.rows(
         "select distinct coalesce(province_code, '') as province_code, coalesce(district_code, '') as district_code, "
-        "coalesce(district_name, '') as district_name, commune_name from staging_measurement where commune_name is not null"
+        "coalesce(district_name, '') as district_name, commune_name from staging_measurement "
+        "where commune_name is not null"
     )
     rows = []
     for place in places:
@@ -327,7 +328,7 @@ def _check_holders(files: Mapping[str, Sequence[Entry]]) -> None:
         if not any(first <= entry.valid_to and entry.valid_from <= last for first, last in spans):
             raise UserError(
                 f"{entry.place}, column holder_code",
-                f"{entry.text('holder_code')}, which is no {kind} on any day from {entry.valid_from} to {entry.valid_to}",
+                f"{entry.text('holder_code')}, no {kind} on any day from {entry.valid_from} to {entry.valid_to}",
                 f"a {kind} that exists while the code is valid",
                 "correct the holder, or end the code with it",
             )

@@ -11,8 +11,8 @@ _HEAD = """\
 
 Written by `python -m ispeed docs` from `include/ispeed/tables.py`; do not edit by hand.
 
-Every table has `month` (its first day) and `revision`; `publication` tells which revision is current. Codes are text. A blank
-figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples.
+Every table has `month` (its first day) and `revision`; `publication` tells which revision is current. Codes are text.
+A blank figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples.
 
 ## Where a column of the export is missing
 | missing | then |

@@ -17,7 +17,8 @@ _KIND_ABBREVIATIONS = {
 }
 # "Phường Lộc Thọ", "P. Lộc Thọ", "TP.Nha Trang", "TX Ninh Hòa".
 _KIND = re.compile(
-    r"^(?:(?P<word>xã|phường|thị trấn|đặc khu|thành phố|thị xã|huyện|quận|tỉnh)\s+|(?P<short>x|p|tt|tp|tx|h|q)(?:\s*\.\s*|\s+))"
+    r"^(?:(?P<word>xã|phường|thị trấn|đặc khu|thành phố|thị xã|huyện|quận|tỉnh)\s+"
+    r"|(?P<short>x|p|tt|tp|tx|h|q)(?:\s*\.\s*|\s+))"
 )
 # The tone of a final oa, oe, uy stands on either vowel (hoà, hòa): both become the newer place, on the first.
 _TONES = "\u0300\u0301\u0303\u0309\u0323"

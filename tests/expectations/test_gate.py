@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, run_steps, settings_in
 
 import ispeed.checks
+from conftest import BUILD, run_steps, settings_in
 from ispeed.checks import read_suite
 from ispeed.errors import CheckFailed
 from ispeed.months import Month

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PublishedDemo
 
+from conftest import PublishedDemo
 from ispeed.checks import CheckResult, add_policy, read_suite, run_suite
 from ispeed.core import read_staging
 from ispeed.engine import Engine, open_engine
@@ -38,16 +38,16 @@ FIGURES = {
 }
 ONE_MORE = "update {table} set n_measurements = n_measurements + 1 where n_measurements > 0"
 BROKEN = {
-    **{
-        table: FIGURES
-        for table in (
+    **dict.fromkeys(
+        (
             "report_commune_month",
             "report_referral_code_month",
             "report_organisation_month",
             "report_operator_month",
             "report_province_month",
-        )
-    },
+        ),
+        FIGURES,
+    ),
     "report_quality_month": {
         KEY: FIGURES[KEY],
         "Từng tệp: số dòng nhận = số dòng chấp nhận + số dòng cách ly": "update {table} set n_rows = n_rows + 1 "
@@ -59,16 +59,18 @@ BROKEN = {
         "Giá trị của dấu hiệu nằm trong miền của nó": "update {table} set value = -1",
     },
     "core_measurement": {
-        "Mỗi dòng nguồn chỉ xuất hiện một lần sau khi ghép danh mục": "insert into {table} select * from {table} limit 1",
+        "Mỗi dòng nguồn chỉ xuất hiện một lần sau khi ghép danh mục": FIGURES[KEY],
         "Từng tệp: số dòng nhận = số dòng chấp nhận + số dòng cách ly": "delete from {table} where row_number = "
         "(select min(row_number) from {table})",
-        "Dòng được chấp nhận có đủ thời gian, loại mạng, tốc độ tải xuống và thiết bị": "update {table} set network = null",
+        "Dòng được chấp nhận có đủ thời gian, loại mạng, tốc độ tải xuống và thiết bị": "update {table} "
+        "set network = null",
     },
 }
 TOTALS = {
     "report_commune_month": {
         "Tổng lượt đo theo xã bằng số dòng đã xác định được xã": ONE_MORE,
-        "Có đủ mọi xã, phường, thị trấn của danh mục cho cả hai loại mạng": "delete from {table} where commune_code = '22366'",
+        "Có đủ mọi xã, phường, thị trấn của danh mục cho cả hai loại mạng": "delete from {table} "
+        "where commune_code = '22366'",
     },
     "report_referral_code_month": {"Tổng lượt đo theo mã giới thiệu bằng số dòng có mã": ONE_MORE},
     "report_organisation_month": {"Tổng lượt đo theo cơ quan bằng số dòng mang mã của cơ quan": ONE_MORE},

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import run_steps, settings_in
 
+from conftest import run_steps, settings_in
 from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.registry import sync_registry

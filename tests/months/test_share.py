@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import run_steps, settings_in
 
 import ispeed.share
+from conftest import run_steps, settings_in
 from ispeed.database import Database
 from ispeed.draft import write_workbooks
 from ispeed.months import Month

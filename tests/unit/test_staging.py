@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import settings_in
 
+from conftest import settings_in
 from ispeed.contracts import read_contract
 from ispeed.engine import open_engine
 from ispeed.errors import UserError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -80,6 +80,8 @@ class Content:
 
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
+    `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
+    nobody declared.
     """
 
     month: Month
@@ -93,6 +95,8 @@ class Content:
     change_causes: Sequence[str]
     is_sample: bool
     previous_province: Sequence[Row] = ()
+    absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def rows(self, table: str, network: str | None = None) -> list[Row]:
         """The rows of one report table, of one network where it is given."""

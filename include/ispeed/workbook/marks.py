@@ -19,7 +19,7 @@ class Mark:
 
 WITHHELD: Final = Mark("[–]", "không có số liệu, lý do ghi ở cột Trạng thái")
 NOT_APPLICABLE: Final = Mark("[–]", "không áp dụng cho dòng này")
-NOT_MEASURED: Final = Mark("[không đo]", "các lượt đo không có giá trị này")
+NOT_MEASURED: Final = Mark("[không đo]", "các lượt đo không có giá trị này, hoặc chưa đủ thiết bị có giá trị này")
 TOO_FEW_FOR_INTERVAL: Final = Mark("[ít mẫu]", "quá ít mẫu đại diện để tính khoảng tin cậy")
 NO_TARGET: Final = Mark("[không xét]", "không có mẫu 4G, 5G nào để so với mục tiêu")
 NO_HEADCOUNT: Final = Mark("[chưa khai]", "chưa có số người trong danh mục cơ quan")

@@ -13,7 +13,7 @@ from ispeed.workbook.content import CheckLine, Content, Row
 from ispeed.workbook.marks import NOT_APPLICABLE
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import ACTIONS, SEVERITIES, TABLES, month_text, number
+from ispeed.workbook.wording import ACTIONS, COLUMNS, SEVERITIES, TABLES, month_text, number
 
 ALL_FILES = "Tất cả các tệp"
 WATERFALL_TITLE = "Từ dòng nhận đến dòng chấp nhận"
@@ -97,6 +97,7 @@ def lay_quality(
     total = files[0]
     lines = [
         *(line for file in files for line in _file_lines(file, content)),
+        *_header_lines(content),
         *(_check_line(check) for check in content.checks),
     ]
     failed = sum(not check.passed for check in content.checks)
@@ -151,6 +152,17 @@ def _file_lines(file: Reconciliation, content: Content) -> Iterable[_Line]:
     yield line("Đối soát", "Số dòng chấp nhận", "Chấp nhận", file.accepted)
     for reason, count in file.flagged.items():
         yield line("Đánh dấu", content.reasons.get(reason, reason), "Giữ lại, vẫn tính", count)
+
+
+def _header_lines(content: Content) -> Iterable[_Line]:
+    """What a file's columns mean for the figures: those that it lacks, and those that nobody declared."""
+    for file, columns in content.absent_columns.items():
+        for column in columns:
+            name, meaning = COLUMNS[column]
+            yield _Line("Cột tệp", file, f"Tệp không có cột {name}", NOT_APPLICABLE, meaning, 0, NOT_APPLICABLE)
+    for file, headers in content.undeclared_headers.items():
+        for header in headers:
+            yield _Line("Cột tệp", file, f"Cột chưa khai báo: {header}", NOT_APPLICABLE, "Không đọc", 0, NOT_APPLICABLE)
 
 
 def _check_line(check: CheckLine) -> _Line:

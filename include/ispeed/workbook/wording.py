@@ -80,3 +80,31 @@ def alphabetical(text: object) -> tuple[list[int], str]:
         place = _ALPHABET.find(base)
         letters.append(place + 0x10000 if place >= 0 else ord(base[0]))
     return letters, plain
+
+
+_NOT_USED: Final = "Không dùng trong số liệu"
+# Each column of an export as readers call it, and what it means for the figures that a file lacks it.
+COLUMNS: Final = {
+    "measurement_id": ("mã phép đo", "Dòng trùng là dòng giống nhau ở mọi cột"),
+    "measured_at": ("thời gian đo", "Không đọc được tệp"),
+    "device_id": ("mã thiết bị", "Mỗi dòng được coi là một thiết bị"),
+    "referral_code": ("mã giới thiệu", "Không tính cho mã và cơ quan nào"),
+    "province_code": ("mã tỉnh", "Coi là trong tỉnh"),
+    "district_code": ("mã huyện", "Tìm xã theo các cột còn lại"),
+    "district_name": ("tên huyện", "Tìm xã theo các cột còn lại"),
+    "commune_code": ("mã xã", "Tìm xã theo tên"),
+    "commune_name": ("tên xã", "Tìm xã theo mã"),
+    "operator": ("nhà mạng", "Nhà mạng ghi là không xác định"),
+    "technology": ("loại mạng", "Không đọc được tệp"),
+    "download_mbps": ("tốc độ tải xuống", "Không đọc được tệp"),
+    "upload_mbps": ("tốc độ tải lên", "Không có số liệu tải lên"),
+    "ping_ms": ("độ trễ", "Không có số liệu độ trễ"),
+    "jitter_ms": ("biến động trễ", "Không có số liệu biến động trễ"),
+    "packet_loss_pct": ("tỷ lệ mất gói", _NOT_USED),
+    "latitude": ("vĩ độ", _NOT_USED),
+    "longitude": ("kinh độ", _NOT_USED),
+    "location_accuracy_m": ("sai số vị trí", "Không đánh dấu sai số vị trí lớn"),
+    "os": ("hệ điều hành", _NOT_USED),
+    "device_model": ("thiết bị", _NOT_USED),
+    "app_version": ("phiên bản ứng dụng", _NOT_USED),
+}
