@@ -310,7 +310,8 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
             )
     engine.run(
         "create or replace table quarantine_original as select quarantine_measurement.*, "
-        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text from quarantine_measurement "
+        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text "
+        "from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import ispeed.checks
-from conftest import BUILD, run_steps, settings_in
 from ispeed.checks import read_suite
 from ispeed.errors import CheckFailed
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.settings import INCLUDE, Settings
+from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
 HEADER = "Thời gian đo,Loại mạng,Download (Mbps)\n"

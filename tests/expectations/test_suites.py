@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PublishedDemo
 from ispeed.checks import CheckResult, add_policy, read_suite, run_suite
 from ispeed.core import read_staging
 from ispeed.engine import Engine, open_engine
@@ -16,6 +15,7 @@ from ispeed.policy import read_policy
 from ispeed.registry import read_registry
 from ispeed.settings import INCLUDE
 from ispeed.tables import REPORT_TABLES
+from pipeline import PublishedDemo
 
 MONTH = Month(2024, 10)
 ORDER, BLANK, EMPTY, MINIMUM, COUNTS, SHARE, KEY = (

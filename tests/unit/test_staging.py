@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import settings_in
 from ispeed.contracts import read_contract
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
@@ -18,6 +17,7 @@ from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.settings import INCLUDE
 from ispeed.staging import stage
+from pipeline import settings_in
 
 MONTH = Month(2024, 10)
 HEADER = "Thời gian đo,Loại mạng,Download (Mbps),Upload (Mbps),Mã thiết bị,Mã xã\n"
