@@ -70,8 +70,10 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         origin = _origin(policy, report)
-        # Registry and the month before count by what they do to the tables: most of their changes do nothing here.
-        fingerprint = _sha256_of({**origin, "registry": None, "previous_revision": None, "tables": tables})
+        # Registry and the month before count by what is shown of them: most of their changes do nothing here.
+        previous = _previous_province(database, month)
+        shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
+        fingerprint = _sha256_of({**origin, "registry": None, "previous_revision": None, **shown})
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
         revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
@@ -93,7 +95,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
             write_json(folder / "draft.json", asdict(draft))
             if not is_unchanged:
                 changes = _changes(database, month, published, tables, causes)
-                content = _content(settings, month, policy, landing, revision, tables, database, changes, causes)
+                content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
                 _write_files(folder / "files", content, policy, origin, draft)
     return asdict(draft)
 
@@ -128,6 +130,12 @@ def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
     }
+
+
+def _previous_province(database: Database, month: Month) -> list[Row]:
+    """What the month before shows of the province, as published: the key figures are compared with it."""
+    revision = database.current_revision(month.previous)
+    return database.rows("report_province_month", month.previous, revision) if revision else []
 
 
 def _causes(settings: Settings, month: Month, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
@@ -189,11 +197,10 @@ def _content(
     landing: Landing,
     revision: int,
     tables: Tables,
-    database: Database,
+    previous_province: Sequence[Row],
     changes: Sequence[Change],
     causes: Sequence[str],
 ) -> Content:
-    previous = database.current_revision(month.previous)
     report_folder = settings.lake_of("report", month)
     results = [
         *read_step(settings, "quarantine", month, "check")["results"],
@@ -244,7 +251,7 @@ def _content(
         is_sample=landing.is_sample,
         absent_columns={name: file["absent"] for name, file in files.items()},
         undeclared_headers={name: file["undeclared"] for name, file in files.items()},
-        previous_province=database.rows("report_province_month", month.previous, previous) if previous else (),
+        previous_province=previous_province,
     )
 
 
