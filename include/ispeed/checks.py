@@ -1,7 +1,8 @@
 """The suites of `include/expectations/`: one rule, one place, run by Great Expectations.
 
 A suite's rules are met in order. What a failing row gets stands beside the rule: `quarantine` and `flag` put it, with
-the rule's reason, into a relation of that name; `stop` (always with severity critical) ends the month.
+the rule's reason, into a relation of that name; `stop` (always with severity critical) ends the month; `tell` says
+what was found, in the log and in the workbook, and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cache
 from typing import Any, Literal
 
 from ispeed.contracts import COLUMNS, Contract, read_contract
+from ispeed.drift import add_landed_elsewhere
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import CheckFailed
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
@@ -28,7 +30,7 @@ from ispeed.staging import staging_inputs
 
 log = logging.getLogger(__name__)
 
-Outcome = Literal["stop", "quarantine", "flag"]
+Outcome = Literal["stop", "quarantine", "flag", "tell"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_engine() as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
         add_policy(engine, policy, month)
+        add_landed_elsewhere(engine, settings, month, landing)
         add_row_reasons(engine, "quarantine_measurement")
         engine.run(
             "create or replace view remaining_measurement as select * from staging_measurement where not exists ("
@@ -197,7 +200,7 @@ def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | 
                 level = logging.ERROR if rule.severity == "critical" else logging.WARNING
                 examples = "; ".join(result.examples)
                 log.log(level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, examples)
-                if rule.on_failure != "stop" and rows is not None:
+                if rule.on_failure in ("quarantine", "flag") and rows is not None:
                     query = _over(rule, batch or table)
                     engine.run(
                         f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
@@ -286,6 +289,8 @@ def _examples(engine: Engine, query: str) -> tuple[str, ...]:
 
 
 def _place(row: Row) -> str:
+    if "finding_vi" in row:
+        return str(row["finding_vi"])
     if "row_number" in row:
         return f"{row['source_file']} row {row['row_number']}"
     return ", ".join(f"{name} {value}" for name, value in row.items())

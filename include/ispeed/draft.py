@@ -241,6 +241,7 @@ def _content(
                 reason=result["reason"],
                 passed=result["passed"],
                 n_rows=result["n_rows"],
+                finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
             )
             for result in results
         ],

@@ -52,6 +52,7 @@ _TEXT = (_is_text, "a text")
 _COUNT = (_is_count, "a whole number")
 _AMOUNT = (_is_amount, "a number above 0")
 _INDICATORS = ("measurements_per_sample", "top_device_share", "commune_mismatch_share")
+_DRIFTS = ("volume", "operator_share", "new_device_share", "no_device_share", "download_median")
 WINDOWS = ("hour", "4h", "day", "month")
 # What each value must be, so that a slip of the pen is told by its name and not deep in a computation.
 _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -71,6 +72,8 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "location_accuracy_max_m": _AMOUNT,
     "integrity_measurements_minimum": _COUNT,
     "integrity_threshold": (_has_amounts(_INDICATORS, all_of_them=True), "a number for each indicator"),
+    "drift_months": (lambda value: _is_count(value) and 1 <= value <= 12, "a number of months from 1 to 12"),
+    "drift_threshold": (_has_amounts(_DRIFTS, all_of_them=True), "a number for each indicator"),
 }
 
 
@@ -103,6 +106,8 @@ class Policy:
     location_accuracy_max_m: float
     integrity_measurements_minimum: int
     integrity_threshold: dict[str, float]
+    drift_months: int
+    drift_threshold: dict[str, float]
 
     @property
     def fingerprint(self) -> str:

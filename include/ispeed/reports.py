@@ -9,6 +9,7 @@ from typing import Any
 from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
 from ispeed.core import read_staging, require_same
 from ispeed.database import Database
+from ispeed.drift import add_month_drift
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
@@ -68,7 +69,10 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
 
 
 def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
-    """Run the suites of the report tables. Returns checks run and failed; raises `CheckFailed` at a critical one."""
+    """Run the suites of the report tables, and of what they are beside the months before.
+
+    Returns checks run and failed; raises `CheckFailed` at a critical one.
+    """
     policy = read_policy(settings.policy, month.last_day)
     read_step(settings, "report", month, "build_reports")
     folder = settings.lake_of("report", month)
@@ -76,7 +80,9 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
         _read_core(engine, settings, month, policy)
         for table in REPORT_TABLES:
             engine.read_parquet(table.name, folder / f"{table.name}.parquet")
-        results = [result for table in REPORT_TABLES for result in run_suite(engine, table.name)]
+        add_month_drift(engine, settings, month, policy)
+        suites = (*(table.name for table in REPORT_TABLES), "month_drift")
+        results = [result for suite in suites for result in run_suite(engine, suite)]
         write_json(folder / "checks.json", [asdict(result) for result in results])
     stop_where_critical(month, results)
     return {"n_checks": len(results), "n_failed": sum(not result.passed for result in results)}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
+# Marks without a width (from web pages and PDF files) part words or stand beside spaces; nobody sees them.
+_SPACES = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+")
+# Phan Rang-Tháp Chàm is also written with spaces around a dash of any length, or with none.
+_DASHES = re.compile(r" ?[-\u2010-\u2015] ?")
 _KIND_ABBREVIATIONS = {
     "x": "xã",
     "p": "phường",
@@ -14,11 +17,12 @@ _KIND_ABBREVIATIONS = {
     "tx": "thị xã",
     "h": "huyện",
     "q": "quận",
+    "đk": "đặc khu",
 }
-# "Phường Lộc Thọ", "P. Lộc Thọ", "TP.Nha Trang", "TX Ninh Hòa".
+# "Phường Lộc Thọ", "P. Lộc Thọ", "TP.Nha Trang", "T.P. Nha Trang", "TX Ninh Hòa".
 _KIND = re.compile(
     r"^(?:(?P<word>xã|phường|thị trấn|đặc khu|thành phố|thị xã|huyện|quận|tỉnh)\s+"
-    r"|(?P<short>x|p|tt|tp|tx|h|q)(?:\s*\.\s*|\s+))"
+    r"|(?P<short>x|p|t\.?t|t\.?p|t\.?x|h|q|đ\.?k)(?:\s*\.\s*|\s+))"
 )
 # The tone of a final oa, oe, uy stands on either vowel (hoà, hòa): both become the newer place, on the first.
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
@@ -39,6 +43,11 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", moved)
 
 
+def fold_place(text: str) -> str:
+    """`fold`, with dashes as spaces: for names of places only."""
+    return _DASHES.sub(" ", fold(text))
+
+
 def _move_tone(match: re.Match[str]) -> str:
     first, second, tone = match.groups()
     if (first, second) not in _ALLOWED_PAIRS or (
@@ -51,11 +60,11 @@ def _move_tone(match: re.Match[str]) -> str:
 def split_kind(text: str) -> tuple[str | None, str]:
     """The kind of unit and the folded name: "P. Lộc Thọ" gives ("phường", "lộc thọ"); no kind gives None.
 
-    Source of the abbreviations: P., X., TT., TP., TX., H., Q. as written on forms of the province.
+    Source of the abbreviations: P., X., TT., TP., TX., H., Q., ĐK. as written on forms of the province.
     """
-    folded = fold(text)
+    folded = fold_place(text)
     match = _KIND.match(folded)
     if match is None:
         return None, folded
-    kind = match["word"] or _KIND_ABBREVIATIONS[match["short"]]
+    kind = match["word"] or _KIND_ABBREVIATIONS[match["short"].replace(".", "")]
     return kind, folded[match.end() :].strip()

@@ -42,15 +42,19 @@ class WorkbookPolicy:
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check of a suite as it ran: what it expects, what happens to a failing row, and how many failed."""
+    """One check of a suite as it ran: what it expects, what happens to a failing row, and how many failed.
+
+    `finding` says what was found, in Vietnamese, where a check only tells and changes no row.
+    """
 
     table: str
     description_vi: str
     severity: str
-    action: Literal["stop", "quarantine", "flag"]
+    action: Literal["stop", "quarantine", "flag", "tell"]
     reason: str
     passed: bool
     n_rows: int
+    finding: str = ""
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,8 @@ def _header_lines(content: Content) -> Iterable[_Line]:
 
 def _check_line(check: CheckLine) -> _Line:
     outcome = "Đạt" if check.passed else f"Không đạt: {ACTIONS[check.action].lower()}"
+    if check.finding:
+        outcome += f" – {check.finding}"
     return _Line(
         "Kiểm tra",
         TABLES.get(check.table, check.table),

@@ -33,8 +33,14 @@ TABLES: Final = {
     "report_province_month": "Tổng quan",
     "report_quality_month": "Chất lượng dữ liệu",
     "report_integrity_month": "Dấu hiệu bất thường",
+    "month_drift": "So với các tháng trước",
 }
-ACTIONS: Final = {"stop": "Dừng phát hành", "quarantine": "Cách ly dòng", "flag": "Đánh dấu dòng"}
+ACTIONS: Final = {
+    "stop": "Dừng phát hành",
+    "quarantine": "Cách ly dòng",
+    "flag": "Đánh dấu dòng",
+    "tell": "Nêu để xem xét",
+}
 
 _ALPHABET: Final = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 
