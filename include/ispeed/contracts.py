@@ -57,6 +57,7 @@ class Shape:
     decimal: str
     thousands: str
     timestamp_formats: tuple[str, ...]
+    format: str = "csv"
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,13 @@ class Contract:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def shape_of(self, file_name: str) -> Shape:
-        """The first shape whose pattern fits. Raises `UserError` where none does."""
+        """The first shape whose pattern fits the name, or a member's own name in `archive.zip/member.csv`.
+
+        Raises `UserError` where none does.
+        """
+        names = {file_name.lower(), file_name.lower().rpartition("/")[2]}
         for shape in self.shapes:
-            if fnmatchcase(file_name.lower(), shape.pattern):
+            if any(fnmatchcase(name, shape.pattern) for name in names):
                 return shape
         raise UserError(
             f"file {file_name}",

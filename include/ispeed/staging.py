@@ -35,7 +35,7 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
     files: dict[str, dict[str, Any]] = {}
     folder = settings.lake_of("staging", month)
     with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
-        for number, file in enumerate(landing.files):
+        for number, file in enumerate(landing.sources(settings, month)):
             headers = _stage_file(engine, settings, month, contract, file)
             engine.write_parquet("select * from staging_measurement order by row_number", new / f"{number:05}.parquet")
             n_rows = engine.value("select count(*) from staging_measurement")
