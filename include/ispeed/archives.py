@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import re
-import shutil
 import stat
 import struct
 import tempfile
@@ -125,7 +124,8 @@ def unpacked_path(settings: Settings, month: Month, file: LandedFile) -> Iterato
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
         copy = Path(folder) / "unpacked"
         with opened(settings, month, file) as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+            while block := source.read(1 << 20):
+                target.write(block)
         yield copy
 
 

@@ -48,16 +48,23 @@ REQUIRED = ("measured_at", "technology", "download_mbps")
 
 @dataclass(frozen=True)
 class Shape:
-    """How files of one name pattern are written."""
+    """How files of one name pattern are written.
+
+    Encoding, delimiter and quote are for text files, sheet and header row for workbooks; `decimal` and `thousands` are
+    those of numbers written as text. No sheet named: the first visible one. No header row named: the first that has
+    every required header.
+    """
 
     pattern: str
-    encoding: str
-    delimiter: str
-    quote: str
-    decimal: str
-    thousands: str
     timestamp_formats: tuple[str, ...]
     format: str = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    decimal: str = "."
+    thousands: str = ""
+    sheet: str | None = None
+    header_row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,15 @@ class Contract:
             "rename or convert the file, or declare its shape in the source contract",
         )
 
-    def match_headers(self, file_name: str, found: Sequence[str]) -> list[str | None]:
+    def has_required(self, found: Sequence[str]) -> bool:
+        """Whether these header texts hold one for each required column."""
+        folded = {fold(text) for text in found}
+        return all(
+            column in self.constants or any(fold(text) in folded for text in self.headers.get(column, ()))
+            for column in self.required
+        )
+
+    def match_headers(self, file_name: str, found: Sequence[str], row: int = 1) -> list[str | None]:
         """Our column for each header of a file, None for one that is not declared.
 
         Raises `UserError` where a required column is missing or two headers mean the same column.
@@ -105,7 +120,7 @@ class Contract:
         for column in COLUMNS:
             if columns.count(column) > 1:
                 raise UserError(
-                    f"file {file_name}, row 1",
+                    f"file {file_name}, row {row}",
                     f"{columns.count(column)} headers for {column}: "
                     + ", ".join(text for text, name in zip(found, columns, strict=True) if name == column),
                     "one",
@@ -114,7 +129,7 @@ class Contract:
         for column in self.required:
             if column not in columns and column not in self.constants:
                 raise UserError(
-                    f"file {file_name}, row 1",
+                    f"file {file_name}, row {row}",
                     f"no header for the required column {column}; the headers are: " + ", ".join(found),
                     " or ".join(repr(text) for text in self.headers.get(column, ())) or f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",

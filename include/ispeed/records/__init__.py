@@ -9,11 +9,12 @@ from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records.delimited import read_delimited
 from ispeed.records.headers import Headers
+from ispeed.records.sheet import read_sheet
 from ispeed.settings import INCLUDE, Settings
 
 __all__ = ["Headers", "read_records"]
 
-_READERS = {"csv": read_delimited}
+_READERS = {"csv": read_delimited, "xlsx": read_sheet}
 
 
 def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
