@@ -27,7 +27,7 @@ def staged(tmp_path: Path, files: dict[str, bytes], **contract: Any) -> list[dic
     """The staged rows of a month of `files`, with the keys of the first shape changed as given."""
     document = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))
     for key, value in contract.items():
-        (document if key in document else document["shapes"][0])[key] = value
+        (document if key in document or key == "constants" else document["shapes"][0])[key] = value
     source = tmp_path / "contract.yaml"
     tmp_path.mkdir(exist_ok=True)
     source.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")

@@ -9,12 +9,20 @@ from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records.delimited import read_delimited
 from ispeed.records.headers import Headers
+from ispeed.records.json_text import read_json, read_json_lines
+from ispeed.records.parquet import read_parquet
 from ispeed.records.sheet import read_sheet
 from ispeed.settings import INCLUDE, Settings
 
 __all__ = ["Headers", "read_records"]
 
-_READERS = {"csv": read_delimited, "xlsx": read_sheet}
+_READERS = {
+    "csv": read_delimited,
+    "xlsx": read_sheet,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "parquet": read_parquet,
+}
 
 
 def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:

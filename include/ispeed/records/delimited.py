@@ -75,7 +75,7 @@ def read_delimited(engine: Engine, settings: Settings, month: Month, contract: C
     for column, constant in contract.constants.items():
         engine.run(f"update source_text set {column} = ?", [constant])
     engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
-    engine.create("source_record", "staging/source_record.sql", {"empty_line": EMPTY_LINE})
+    engine.create("source_record", "staging/source_record.sql", {"empty_line": EMPTY_LINE, "header_rows": 1})
     return describe_headers(contract, found, columns)
 
 
@@ -96,8 +96,10 @@ def _refuse_open_quotes(engine: Engine, source_file: str) -> None:
 
 
 @contextmanager
-def plain_text(settings: Settings, month: Month, file: LandedFile, encoding: str) -> Iterator[Path]:
-    """The file as UTF-8 with LF line ends and no empty line: as it lies where it is so, else a scratch copy."""
+def plain_text(
+    settings: Settings, month: Month, file: LandedFile, encoding: str, mark_empty_lines: bool = True
+) -> Iterator[Path]:
+    """The file as UTF-8 with LF line ends and empty lines marked: as it lies where it is so, else a copy."""
     is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
     path = file.path(settings, month)
     if is_utf8 and not is_packed(file) and _is_plain(path):
@@ -107,7 +109,7 @@ def plain_text(settings: Settings, month: Month, file: LandedFile, encoding: str
         copy = Path(folder) / "plain.csv"
         try:
             with opened(settings, month, file) as source, copy.open("wb") as target:
-                _copy_plain(source, target, None if is_utf8 else encoding)
+                _copy_plain(source, target, None if is_utf8 else encoding, EMPTY_LINE if mark_empty_lines else " ")
         except UnicodeDecodeError as error:
             raise UserError(
                 f"file {file.source_file}",
@@ -118,9 +120,9 @@ def plain_text(settings: Settings, month: Month, file: LandedFile, encoding: str
         yield copy
 
 
-def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None) -> None:
+def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None, mark: str) -> None:
     decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
-    empty_line = b"\n" + EMPTY_LINE.encode() + b"\n"
+    empty_line = b"\n" + mark.encode() + b"\n"
     held = b""
     while True:
         block = source.read(_BLOCK_BYTES)
