@@ -16,6 +16,7 @@ import yaml
 
 from ispeed.errors import UserError
 from ispeed.settings import INCLUDE
+from ispeed.tcvn3 import register
 from ispeed.text import fold
 
 # The columns that staging knows, in the order of `staging_measurement.sql`.
@@ -198,6 +199,7 @@ def _check_contract(path: Path, contract: Contract) -> None:
             f"{path}, timezone", repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
         ) from error
     for shape in contract.shapes:
+        register()
         try:
             codecs.lookup(shape.encoding)
         except LookupError as error:

@@ -26,6 +26,8 @@ from ispeed.settings import Settings
 EMPTY_LINE = "\x1e"
 RECORD_BYTES_MAX = 2_000_000
 _BLOCK_BYTES = 1 << 20
+_UNDECODED = "ispeed-undecoded"
+codecs.register_error(_UNDECODED, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
 
 
 def read_delimited(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
@@ -107,26 +109,19 @@ def plain_text(
         return
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
         copy = Path(folder) / "plain.csv"
-        try:
-            with opened(settings, month, file) as source, copy.open("wb") as target:
-                _copy_plain(source, target, None if is_utf8 else encoding, EMPTY_LINE if mark_empty_lines else " ")
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"file {file.source_file}",
-                f"bytes that are not {encoding}: {error.reason}",
-                f"text in {encoding}, as the source contract declares",
-                "correct the encoding in the source contract, or export the file again",
-            ) from error
+        with opened(settings, month, file) as source, copy.open("wb") as target:
+            _copy_plain(source, target, None if is_utf8 else encoding, EMPTY_LINE if mark_empty_lines else " ")
         yield copy
 
 
 def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None, mark: str) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
+    # Bytes that do not decode become one that is not UTF-8 either, and so cost their record and no other.
+    decoder = codecs.getincrementaldecoder(encoding)(errors=_UNDECODED) if encoding else None
     empty_line = b"\n" + mark.encode() + b"\n"
     held = b""
     while True:
         block = source.read(_BLOCK_BYTES)
-        plain = decoder.decode(block, final=not block).encode() if decoder else block
+        plain = decoder.decode(block, final=not block).encode("utf-8", "surrogateescape") if decoder else block
         lines = (held + plain).replace(b"\r\n", b"\n")
         # What the next block may still change is held back: a CR whose LF is to come, line ends that pile up.
         cut = len(lines) if not block else len(lines.rstrip(b"\r\n"))
