@@ -40,7 +40,7 @@ def read_delimited(engine: Engine, settings: Settings, month: Month, contract: C
     with plain_text(settings, month, file, shape.encoding) as path:
         found = _read_header(file.source_file, path, shape)
         check_columns(settings, file.source_file, len(found))
-        columns = contract.match_headers(file.source_file, found)
+        columns = contract.match_headers(file.source_file, found, month)
         names = [column or f"undeclared {place}" for place, column in enumerate(columns)]
         engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
         try:

@@ -55,7 +55,7 @@ def _read(
         )
     ]
     check_columns(settings, file.source_file, len(found))
-    columns = contract.match_headers(file.source_file, found)
+    columns = contract.match_headers(file.source_file, found, month)
     _extract(engine, contract, shape, dict(zip(columns, found, strict=True)))
     return describe_headers(contract, found, columns)
 

@@ -33,7 +33,7 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
             )
             n_least = max(n_rows * len(found), n_bytes or 0)
             check_expansion(settings, file.source_file, n_least, path.stat().st_size)
-            columns = contract.match_headers(file.source_file, found)
+            columns = contract.match_headers(file.source_file, found, month)
             _extract(engine, contract, file, str(path), columns, [row["column_type"] for row in described])
         except duckdb.Error as error:
             raise UserError(

@@ -154,13 +154,13 @@ def _find_header(
         row = next(iter(sheet.iter_rows(min_row=shape.header_row, max_row=shape.header_row)), ())
         found = _header_texts(row)
         check_columns(settings, source_file, len(found))
-        return shape.header_row, found, contract.match_headers(source_file, found, shape.header_row)
+        return shape.header_row, found, contract.match_headers(source_file, found, month, shape.header_row)
     seen: list[str] = []
     for number, row in enumerate(sheet.iter_rows(max_row=_HEADER_ROWS), start=1):
         found = _header_texts(row)
-        if contract.has_required(found):
+        if contract.has_required(found, month):
             check_columns(settings, source_file, len(found))
-            return number, found, contract.match_headers(source_file, found, number)
+            return number, found, contract.match_headers(source_file, found, month, number)
         if len(found) > len(seen):
             seen = found
     raise UserError(
