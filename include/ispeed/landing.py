@@ -81,6 +81,8 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
                 "a name of letters, digits and the like",
                 "rename the file",
             )
+        if path.is_symlink():
+            raise UserError(f"file {path.name}", "a link", "a file", "put the file itself into the folder")
         if path.stat().st_size > settings.file_bytes_max:
             raise UserError(
                 f"file {path.name}",

@@ -93,6 +93,11 @@ def test_a_byte_order_mark_and_gzip_do_not_matter(tmp_path: Path) -> None:
     assert [row["download_mbps"] for row in staged(tmp_path, files, shapes=shapes)] == [1.5] * 4
 
 
+def test_empty_lines_at_the_start_count(tmp_path: Path) -> None:
+    rows = staged(tmp_path, {"a.jsonl": b"\n\n" + lines(measured()) + b"\n\n"})
+    assert [row["row_number"] for row in rows] == [3]
+
+
 def test_a_constant_stands_for_every_record(tmp_path: Path) -> None:
     record = {"Thời gian đo": TIME, "Download (Mbps)": 1}
     content = {

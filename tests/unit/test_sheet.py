@@ -148,6 +148,20 @@ def test_hidden_sheets_are_read_only_by_name(tmp_path: Path) -> None:
         read(tmp_path / "3", content, sheet="khác")
 
 
+def test_two_sheets_with_measurements_need_a_name(tmp_path: Path) -> None:
+    def fill(book: Any) -> None:
+        for name in ("di động", "cố định"):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, HEADER)
+            sheet.write_row(1, 0, [TIME, "4G", 1])
+        book.add_worksheet("ghi chú").write(0, 0, "Download (Mbps)")
+
+    content = workbook(fill)
+    with pytest.raises(UserError, match="'di động' and 'cố định'"):
+        read(tmp_path / "1", content)
+    assert len(read(tmp_path / "2", content, sheet="cố định")) == 1
+
+
 def test_cells_merged_over_rows_count_for_each_and_over_columns_are_told(tmp_path: Path) -> None:
     def fill(book: Any) -> None:
         sheet = book.add_worksheet()

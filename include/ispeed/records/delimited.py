@@ -118,7 +118,7 @@ def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None, mark: 
     # Bytes that do not decode become one that is not UTF-8 either, and so cost their record and no other.
     decoder = codecs.getincrementaldecoder(encoding)(errors=_UNDECODED) if encoding else None
     empty_line = b"\n" + mark.encode() + b"\n"
-    held = b""
+    held, is_start = b"", True
     while True:
         block = source.read(_BLOCK_BYTES)
         plain = decoder.decode(block, final=not block).encode("utf-8", "surrogateescape") if decoder else block
@@ -129,13 +129,16 @@ def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None, mark: 
         lines = lines[:cut].replace(b"\r", b"\n")
         while b"\n\n" in lines:
             lines = lines.replace(b"\n\n", empty_line)
+        if is_start and lines.startswith(b"\n"):
+            lines = empty_line[1:-1] + lines
+        is_start = is_start and not lines
         target.write(lines)
         if not block:
             return
 
 
 def _is_plain(path: Path) -> bool:
-    last = b""
+    last = b"\n"
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             if b"\r" in block or b"\n\n" in last + block:

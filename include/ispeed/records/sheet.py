@@ -62,6 +62,8 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
             # What a file says of its own dimensions is often wrong, and would cut rows off.
             sheet.reset_dimensions()
             header_row, found, columns = _find_header(settings, month, contract, file.source_file, sheet, shape)
+            if shape.sheet is None:
+                _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
             merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
             engine.add_rows("source_record", _TYPES, [])
             records = _records(sheet, shape, workbook.epoch, header_row, columns, merged, contract.constants)
@@ -144,6 +146,24 @@ def _find_sheet(source_file: str, workbook: Any, shape: Shape) -> Any:
         f"a sheet named {shape.sheet!r}" if shape.sheet is not None else "a visible sheet",
         "correct `sheet` of the shape in the source contract, or the workbook",
     )
+
+
+def _refuse_second_sheet(
+    settings: Settings, month: Month, contract: Contract, source_file: str, workbook: Any, read: Any
+) -> None:
+    """Where two visible sheets hold measurements and none is named, one of them would be lost without a word."""
+    for sheet in workbook.worksheets:
+        if sheet is read or sheet.sheet_state != "visible":
+            continue
+        sheet.reset_dimensions()
+        for row in sheet.iter_rows(max_row=_HEADER_ROWS, max_col=settings.columns_max):
+            if contract.has_required(_header_texts(row), month):
+                raise UserError(
+                    f"file {source_file}",
+                    f"measurements in the sheets {read.title!r} and {sheet.title!r}",
+                    "one sheet with measurements, or its name in the source contract",
+                    "declare `sheet` of the shape, put the sheets together, or send a file for each",
+                )
 
 
 def _find_header(
