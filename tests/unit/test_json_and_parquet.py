@@ -136,6 +136,13 @@ def test_parquet_times_with_a_zone_are_moments(tmp_path: Path) -> None:
     assert staged(tmp_path, {"a.parquet": content})[0]["measured_at"] == datetime(2024, 10, 1, 15)
 
 
+def test_the_folder_that_a_file_lies_in_is_no_column(tmp_path: Path) -> None:
+    query = """select '1' as "Thời gian đo", '4G' as "Loại mạng", 1 as "Download (Mbps)", 2 as x"""
+    staged(tmp_path, {"a.parquet": parquet(tmp_path, query)})
+    note = json.loads((tmp_path / "lake/staging/month=2024-10/staging.json").read_text(encoding="utf-8"))
+    assert note["files"]["a.parquet"]["undeclared"] == ["x"]
+
+
 def test_rows_made_of_nothing_are_refused(tmp_path: Path) -> None:
     content = parquet(
         tmp_path,

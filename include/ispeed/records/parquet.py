@@ -24,7 +24,9 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
         try:
             n_rows = engine.value("select sum(num_rows) from parquet_file_metadata($path)", {"path": str(path)})
             check_rows(settings, file.source_file, n_rows)
-            described = engine.rows("describe select * from read_parquet($path)", {"path": str(path)})
+            described = engine.rows(
+                "describe select * from read_parquet($path, hive_partitioning = false)", {"path": str(path)}
+            )
             found = [row["column_name"] for row in described]
             check_columns(settings, file.source_file, len(found))
             # A figure that is there at all takes room: many rows in few bytes are made of nothing.
@@ -64,7 +66,7 @@ def _extract(
         "create or replace table source_record as select row_number() over () as row_number, "
         "cast(null as varchar) as reject_text, cast(null as varchar) as reject_message, "
         + ", ".join(f"{field} as {column}" for field, column in zip(fields, COLUMNS, strict=True))
-        + f" from read_parquet($path) as source ({', '.join(names)})"
+        + f" from read_parquet($path, hive_partitioning = false) as source ({', '.join(names)})"
     )
     parameters = {
         "path": path,
