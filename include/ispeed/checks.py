@@ -303,7 +303,7 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
     """
     engine.run("create or replace table original (source_file varchar, row_number bigint, original_text varchar)")
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
-    for file in read_landing(settings, month).files:
+    for file in read_landing(settings, month).sources(settings, month):
         if file.source_file in quarantined:
             read_records(engine, settings, month, contract, file)
             engine.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 
 from ispeed.errors import UserError
+from ispeed.months import Month
 from ispeed.settings import INCLUDE
+from ispeed.tcvn3 import register
 from ispeed.text import fold
 
 # The columns that staging knows, in the order of `staging_measurement.sql`.
@@ -45,29 +46,72 @@ COLUMNS = (
 )
 REQUIRED = ("measured_at", "technology", "download_mbps")
 
+# A unit of an export by (times, per): value × times ÷ per is in our unit, which the column's name ends with. One of
+# the two is 1, so that the result is rounded once.
+UNITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "mbps": {
+        "bit/s": (1, 1_000_000),
+        "kbit/s": (1, 1_000),
+        "Mbit/s": (1, 1),
+        "Mbps": (1, 1),
+        "Gbit/s": (1_000, 1),
+        "B/s": (1, 125_000),
+        "kB/s": (1, 125),
+        "MB/s": (8, 1),
+    },
+    "ms": {"us": (1, 1_000), "ms": (1, 1), "s": (1_000, 1)},
+    "pct": {"%": (1, 1), "share": (100, 1)},
+    "m": {"m": (1, 1), "km": (1_000, 1)},
+}
+
 
 @dataclass(frozen=True)
 class Shape:
-    """How files of one name pattern are written."""
+    """How files of one name pattern are written.
+
+    Encoding, delimiter and quote are for text files, sheet and header row for workbooks; `decimal` and `thousands` are
+    those of numbers written as text. No sheet named: the first visible one. No header row named: the first that has
+    every required header.
+    """
 
     pattern: str
-    encoding: str
-    delimiter: str
-    quote: str
-    decimal: str
-    thousands: str
     timestamp_formats: tuple[str, ...]
+    format: str = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    decimal: str = "."
+    thousands: str = ""
+    sheet: str | None = None
+    header_row: int | None = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header text that a column may have, from month `valid_from` (YYYY-MM) on where it is not None."""
+
+    text: str
+    valid_from: str | None = None
+
+    def is_valid_in(self, month: Month) -> bool:
+        return self.valid_from is None or self.valid_from <= str(month)
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One export format. `headers` maps each of our columns to the header texts it may have."""
+    """One export format. `headers` maps each of our columns to the headers it may have.
+
+    `missing` are texts that stand for nothing, `missing_figures` numbers that do, however they are written. `units` are
+    those of columns that are not in ours.
+    """
 
     name: str
     timezone: str
     missing: tuple[str, ...]
+    missing_figures: tuple[float, ...]
     shapes: tuple[Shape, ...]
-    headers: Mapping[str, tuple[str, ...]]
+    headers: Mapping[str, tuple[Header, ...]]
+    units: Mapping[str, str]
     required: tuple[str, ...]
     ignored: tuple[str, ...]
     constants: Mapping[str, str]
@@ -79,9 +123,13 @@ class Contract:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def shape_of(self, file_name: str) -> Shape:
-        """The first shape whose pattern fits. Raises `UserError` where none does."""
+        """The first shape whose pattern fits the name, or a member's own name in `archive.zip/member.csv`.
+
+        Raises `UserError` where none does.
+        """
+        names = {file_name.lower(), file_name.lower().rpartition("/")[2]}
         for shape in self.shapes:
-            if fnmatchcase(file_name.lower(), shape.pattern):
+            if any(fnmatchcase(name, shape.pattern) for name in names):
                 return shape
         raise UserError(
             f"file {file_name}",
@@ -90,17 +138,35 @@ class Contract:
             "rename or convert the file, or declare its shape in the source contract",
         )
 
-    def match_headers(self, file_name: str, found: Sequence[str]) -> list[str | None]:
-        """Our column for each header of a file, None for one that is not declared.
+    def unit_of(self, column: str) -> tuple[int, int]:
+        """(times, per): a value of the export × times ÷ per is in our unit."""
+        return UNITS[column.rpartition("_")[2]][self.units[column]] if column in self.units else (1, 1)
+
+    def has_required(self, found: Sequence[str], month: Month) -> bool:
+        """Whether these header texts hold one for each required column in that month."""
+        column_of = self._columns_by_header(month)
+        there = {column_of.get(fold(text)) for text in found}
+        return all(column in self.constants or column in there for column in self.required)
+
+    def _columns_by_header(self, month: Month) -> dict[str, str]:
+        return {
+            fold(header.text): column
+            for column, headers in self.headers.items()
+            for header in headers
+            if header.is_valid_in(month)
+        }
+
+    def match_headers(self, file_name: str, found: Sequence[str], month: Month, row: int = 1) -> list[str | None]:
+        """Our column for each header of a file of that month, None for one that is not declared.
 
         Raises `UserError` where a required column is missing or two headers mean the same column.
         """
-        column_of = {fold(text): column for column, texts in self.headers.items() for text in texts}
+        column_of = self._columns_by_header(month)
         columns = [column_of.get(fold(text)) for text in found]
         for column in COLUMNS:
             if columns.count(column) > 1:
                 raise UserError(
-                    f"file {file_name}, row 1",
+                    f"file {file_name}, row {row}",
                     f"{columns.count(column)} headers for {column}: "
                     + ", ".join(text for text, name in zip(found, columns, strict=True) if name == column),
                     "one",
@@ -109,27 +175,36 @@ class Contract:
         for column in self.required:
             if column not in columns and column not in self.constants:
                 raise UserError(
-                    f"file {file_name}, row 1",
+                    f"file {file_name}, row {row}",
                     f"no header for the required column {column}; the headers are: " + ", ".join(found),
-                    " or ".join(repr(text) for text in self.headers.get(column, ())) or f"a declared {column}",
+                    " or ".join(map(_described, self.headers.get(column, ()))) or f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",
                 )
         return columns
 
 
+def _described(header: Header) -> str:
+    return repr(header.text) + (f" (from {header.valid_from} on)" if header.valid_from else "")
+
+
 def read_contract(path: Path) -> Contract:
-    """Read a contract. Raises `UserError` naming the file and the key that is wrong."""
+    """Read a contract. Raises `UserError` naming the file, the line and the key that is wrong."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        places = _Places(path, yaml.compose(text, Loader=yaml.SafeLoader))
+        document = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(str(path), str(error), "a source contract in YAML", "mend or restore the file") from error
-    _check_form(path, document)
+    _check_form(places, document)
+    register()
     contract = Contract(
         name=document["name"],
         timezone=document["timezone"],
-        missing=tuple(document["missing"]),
+        missing=tuple(map(_written, document["missing"])),
+        missing_figures=tuple(float(mark) for mark in document["missing"] if not isinstance(mark, str)),
         shapes=tuple(_read_shape(shape) for shape in document["shapes"]),
-        headers={column: tuple(entry["headers"]) for column, entry in document["columns"].items()},
+        headers={column: tuple(map(_read_header, entry["headers"])) for column, entry in document["columns"].items()},
+        units={column: entry["unit"] for column, entry in document["columns"].items() if "unit" in entry},
         required=tuple(
             column
             for column in COLUMNS
@@ -142,11 +217,56 @@ def read_contract(path: Path) -> Contract:
             for column, mapping in document.get("values", {}).items()
         },
     )
-    _check_contract(path, contract)
+    _check_columns(places, document)
+    _check_contract(places, contract)
     return contract
 
 
-def _check_form(path: Path, document: Any) -> None:
+Key = tuple[str | int, ...]
+
+
+class _Places:
+    """Where in the file each key stands. Raises `UserError` where a key is there twice: YAML would take the last."""
+
+    def __init__(self, path: Path, root: yaml.Node | None) -> None:
+        self._path = path
+        self._line_of: dict[Key, int] = {}
+        if root is not None:
+            self._note((), root)
+
+    def _note(self, key: Key, node: yaml.Node) -> None:
+        self._line_of.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                inner = (*key, str(name.value))
+                if inner in self._line_of:
+                    raise UserError(
+                        f"{self._path}, line {name.start_mark.line + 1}, {_dotted(inner)}",
+                        f"the same key as in line {self._line_of[inner]}",
+                        "each key once",
+                        "put the two together",
+                    )
+                self._line_of[inner] = name.start_mark.line + 1
+                self._note(inner, value)
+        elif isinstance(node, yaml.SequenceNode):
+            for place, value in enumerate(node.value):
+                self._note((*key, place), value)
+
+    def line_of(self, key: Key) -> int:
+        """The line of a key, else of the nearest one that holds it."""
+        while key and key not in self._line_of:
+            key = key[:-1]
+        return self._line_of.get(key, 1)
+
+    def where(self, *key: str | int) -> str:
+        return f"{self._path}, line {self.line_of(key)}" + (f", {_dotted(key)}" if key else "")
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(map(str, key))
+
+
+def _check_form(places: _Places, document: Any) -> None:
     """Raise `UserError` naming the first key that the schema of contracts does not allow."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match  # a third of a second, and only where a contract is read
@@ -154,9 +274,8 @@ def _check_form(path: Path, document: Any) -> None:
     schema = json.loads((INCLUDE / "sources" / "contract.schema.json").read_text(encoding="utf-8"))
     error = best_match(Draft202012Validator(schema).iter_errors(document))
     if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path)
         raise UserError(
-            f"{path}, {where}" if where else str(path),
+            places.where(*error.absolute_path),
             error.message,
             "what include/sources/contract.schema.json allows",
             "compare with include/sources/ispeed.yaml",
@@ -167,26 +286,62 @@ def _read_shape(shape: dict[str, Any]) -> Shape:
     return Shape(**{**shape, "timestamp_formats": tuple(shape["timestamp_formats"])})
 
 
-def _check_contract(path: Path, contract: Contract) -> None:
-    for name in (*contract.headers, *contract.constants, *contract.values):
-        if name not in COLUMNS:
-            raise UserError(f"{path}, {name}", "not a column of ours", ", ".join(COLUMNS), "correct the name")
+def _read_header(entry: str | dict[str, str]) -> Header:
+    return Header(entry) if isinstance(entry, str) else Header(**entry)
+
+
+def _written(mark: str | float) -> str:
+    return mark if isinstance(mark, str) else str(int(mark) if mark == int(mark) else mark)
+
+
+def _check_columns(places: _Places, document: dict[str, Any]) -> None:
+    for part in ("columns", "constants", "values"):
+        for name in document.get(part, ()):
+            if name not in COLUMNS:
+                raise UserError(
+                    places.where(part, name), "not a column of ours", ", ".join(COLUMNS), "correct the name"
+                )
+    means: dict[str, str] = {}
+    for column, entry in document["columns"].items():
+        for place, header in enumerate(map(_read_header, entry["headers"])):
+            other = means.setdefault(fold(header.text), column)
+            if other != column:
+                raise UserError(
+                    places.where("columns", column, "headers", place),
+                    f"{header.text!r}, which is also a header of {other}",
+                    "each header for one column",
+                    "remove it from one of them",
+                )
+        known = UNITS.get(column.rpartition("_")[2], {})
+        if "unit" in entry and entry["unit"] not in known:
+            raise UserError(
+                places.where("columns", column, "unit"),
+                repr(entry["unit"]),
+                " or ".join(known) or "no unit for this column",
+                "correct or remove it",
+            )
+
+
+def _check_contract(places: _Places, contract: Contract) -> None:
     try:
         ZoneInfo(contract.timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise UserError(
-            f"{path}, timezone", repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
+            places.where("timezone"), repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
         ) from error
-    for shape in contract.shapes:
+    for place, shape in enumerate(contract.shapes):
         try:
-            codecs.lookup(shape.encoding)
-        except LookupError as error:
+            b"0000".decode(shape.encoding, "replace")
+        except (LookupError, UnicodeError) as error:
             raise UserError(
-                f"{path}, shape {shape.pattern}", f"encoding {shape.encoding!r}", "one such as utf-8", "correct it"
+                places.where("shapes", place, "encoding"),
+                repr(shape.encoding),
+                "one such as utf-8, utf-16, cp1258, tcvn3",
+                "correct it",
             ) from error
         if shape.decimal == shape.thousands:
             raise UserError(
-                f"{path}, shape {shape.pattern}",
+                places.where("shapes", place, "decimal"),
                 f"decimal {shape.decimal!r} and thousands {shape.thousands!r}",
                 "decimal '.' or ',' and another mark (or none) for thousands",
                 "declare how the export writes numbers",

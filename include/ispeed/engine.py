@@ -39,11 +39,15 @@ class Engine:
         declared = ", ".join(f"{_quoted(column)} {_TYPES[kind]}" for column, kind in columns.items())
         self._connection.execute(f"create or replace table {_quoted(name)} ({declared})")
         if rows:
-            # One bound list a column: inserting row by row costs a statement each.
-            values = ", ".join(f"unnest(?::{_TYPES[kind]}[])" for kind in columns.values())
-            self._connection.execute(
-                f"insert into {_quoted(name)} select {values}", [list(column) for column in zip(*rows, strict=True)]
-            )
+            self.append_rows(name, columns, rows)
+
+    def append_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add `rows` to the relation `name`, whose columns are as for `add_rows`."""
+        # One bound list a column: inserting row by row costs a statement each.
+        values = ", ".join(f"unnest(?::{_TYPES[kind]}[])" for kind in columns.values())
+        self._connection.execute(
+            f"insert into {_quoted(name)} select {values}", [list(column) for column in zip(*rows, strict=True)]
+        )
 
     def create(self, name: str, sql_file: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Make the result of `include/sql/<sql_file>` the relation `name`."""

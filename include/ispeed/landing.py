@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ispeed.archives import is_archive, read_members
 from ispeed.contracts import read_contract
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
@@ -24,12 +25,16 @@ SAMPLE_MARK = ".sample"
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One export file. `received_at` is when these bytes first came, ISO 8601 in UTC."""
+    """One export file, or a member of one. `received_at` is when these bytes first came, ISO 8601 in UTC.
+
+    A member is named `archive.zip/member.csv`; sha256 and landed bytes are those of its archive, `n_bytes` its own.
+    """
 
     source_file: str
     sha256: str
     n_bytes: int
     received_at: str
+    member: str = ""
 
     def path(self, settings: Settings, month: Month) -> Path:
         return settings.lake_of("landing", month) / self.sha256
@@ -41,6 +46,20 @@ class Landing:
 
     files: tuple[LandedFile, ...]
     is_sample: bool
+
+    def sources(self, settings: Settings, month: Month) -> tuple[LandedFile, ...]:
+        """The files that hold records: each file as it came, and of an archive each member."""
+        sources: list[LandedFile] = []
+        for file in self.files:
+            if is_archive(file.source_file):
+                for member in read_members(settings, file.path(settings, month), file.source_file):
+                    name = member.filename
+                    sources.append(
+                        replace(file, source_file=f"{file.source_file}/{name}", n_bytes=member.file_size, member=name)
+                    )
+            else:
+                sources.append(file)
+        return tuple(sources)
 
 
 def land(settings: Settings, month: Month) -> dict[str, Any]:
@@ -62,7 +81,20 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
                 "a name of letters, digits and the like",
                 "rename the file",
             )
-        contract.shape_of(path.name)
+        if path.is_symlink():
+            raise UserError(f"file {path.name}", "a link", "a file", "put the file itself into the folder")
+        if path.stat().st_size > settings.file_bytes_max:
+            raise UserError(
+                f"file {path.name}",
+                f"{path.stat().st_size:,} bytes",
+                f"at most {settings.file_bytes_max:,}, the setting ISPEED_FILE_BYTES_MAX",
+                "split the export, or raise the setting",
+            )
+        if is_archive(path.name):
+            for member in read_members(settings, path, path.name):
+                contract.shape_of(f"{path.name}/{member.filename}")
+        else:
+            contract.shape_of(path.name)
     with month_lock(settings, month):
         target = settings.lake_of("landing", month)
         target.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,11 @@ class Settings:
     settle_seconds: float = 60.0
     wait_seconds: float = 7 * 24 * 3600.0
     file_bytes_max: int = 20_000_000_000
+    rows_max: int = 100_000_000
+    columns_max: int = 1_000
+    field_bytes_max: int = 100_000
+    archive_members_max: int = 1_000
+    expansion_max: int = 100
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -74,6 +79,11 @@ class Settings:
             settle_seconds=number("ISPEED_SETTLE_SECONDS", cls.settle_seconds, "seconds"),
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
             file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
+            rows_max=int(number("ISPEED_ROWS_MAX", cls.rows_max, "records")),
+            columns_max=int(number("ISPEED_COLUMNS_MAX", cls.columns_max, "columns")),
+            field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
+            archive_members_max=int(number("ISPEED_ARCHIVE_MEMBERS_MAX", cls.archive_members_max, "members")),
+            expansion_max=int(number("ISPEED_EXPANSION_MAX", cls.expansion_max, "times")),
         )
 
     def exports_of(self, month: Month) -> Path:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ispeed.contracts import Contract, read_contract
+from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract
 from ispeed.engine import Engine, open_engine
 from ispeed.lake import month_lock, replaced_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
@@ -22,6 +22,8 @@ from ispeed.text import fold
 log = logging.getLogger(__name__)
 
 LOCAL_ZONE = "Asia/Ho_Chi_Minh"
+# Columns whose unit a contract may declare.
+_FIGURES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in UNITS)
 
 
 def stage(settings: Settings, month: Month) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
     files: dict[str, dict[str, Any]] = {}
     folder = settings.lake_of("staging", month)
     with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
-        for number, file in enumerate(landing.files):
+        for number, file in enumerate(landing.sources(settings, month)):
             headers = _stage_file(engine, settings, month, contract, file)
             engine.write_parquet("select * from staging_measurement order by row_number", new / f"{number:05}.parquet")
             n_rows = engine.value("select count(*) from staging_measurement")
@@ -76,6 +78,9 @@ def _stage_file(engine: Engine, settings: Settings, month: Month, contract: Cont
             "timestamp_formats": list(shape.timestamp_formats),
             "timestamp_pattern": "|".join(map(_pattern_of, shape.timestamp_formats)),
             "missing": list(contract.missing),
+            "missing_figures": list(contract.missing_figures),
+            "times": {column: float(contract.unit_of(column)[0]) for column in _FIGURES},
+            "per": {column: float(contract.unit_of(column)[1]) for column in _FIGURES},
             "device_key": settings.device_key,
             "decimal": shape.decimal,
             "thousands": shape.thousands,

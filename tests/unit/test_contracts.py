@@ -6,8 +6,10 @@ import pytest
 
 from ispeed.contracts import COLUMNS, read_contract
 from ispeed.errors import UserError
+from ispeed.months import Month
 from ispeed.settings import INCLUDE
 
+MONTH = Month(2024, 10)
 ISPEED = INCLUDE / "sources" / "ispeed.yaml"
 DESIGNED = (
     "Mã phép đo,Thời gian đo,Mã thiết bị,Mã giới thiệu,Mã tỉnh,Mã huyện,Quận/Huyện,Mã xã,Xã/Phường,Nhà mạng,Loại mạng,"
@@ -25,24 +27,24 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 
 def test_the_default_contract_reads_the_designed_headers_in_order() -> None:
-    assert read_contract(ISPEED).match_headers("x.csv", DESIGNED) == list(COLUMNS)
+    assert read_contract(ISPEED).match_headers("x.csv", DESIGNED, MONTH) == list(COLUMNS)
 
 
 def test_a_header_that_is_not_declared_is_not_guessed() -> None:
-    assert read_contract(ISPEED).match_headers("x.csv", [*DESIGNED, "Download"])[-1] is None
+    assert read_contract(ISPEED).match_headers("x.csv", [*DESIGNED, "Download"], MONTH)[-1] is None
 
 
 def test_a_missing_required_header_names_file_and_what_to_do() -> None:
     headers = [text for text in DESIGNED if text != "Download (Mbps)"]
     with pytest.raises(UserError) as error:
-        read_contract(ISPEED).match_headers("thang-10.csv", headers)
+        read_contract(ISPEED).match_headers("thang-10.csv", headers, MONTH)
     assert "thang-10.csv, row 1" in str(error.value)
     assert "'Download (Mbps)' or 'Tải xuống (Mbps)'" in str(error.value)
 
 
 def test_two_headers_for_one_column_are_refused() -> None:
     with pytest.raises(UserError, match="2 headers for measured_at"):
-        read_contract(ISPEED).match_headers("x.csv", [*DESIGNED, "Thời điểm"])
+        read_contract(ISPEED).match_headers("x.csv", [*DESIGNED, "Thời điểm"], MONTH)
 
 
 def test_a_file_without_a_shape_is_named() -> None:
@@ -71,6 +73,42 @@ def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, name
         read_contract(changed(tmp_path, old, new))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("timezone: Asia/Ho_Chi_Minh", "timezone: Asia/Saigon City", "line 4, timezone"),
+        ('    decimal: ","', '    decimal: ""', "line 20, shapes.1.decimal"),
+        ("[Mã tỉnh]}", "[Mã tỉnh], needed: true}", "line [0-9]+, columns.province_code\n.*needed"),
+        ("name: i-Speed\n", "name: i-Speed\nname: other\n", "line 4, name\n.*the same key as in line 3"),
+        ("[Mã tỉnh]}", "[Mã tỉnh, Mã xã]}", "line [0-9]+, columns.commune_code.headers.0\n.*province_code"),
+        ("[Jitter (ms)]}", "[Jitter (ms)], unit: kbit/s}", "columns.jitter_ms.unit\n.*kbit/s"),
+        ("[Nhà mạng]}", "[Nhà mạng], unit: s}", "columns.operator.unit"),
+        ("[Nhà mạng]}", "[{text: Nhà mạng, valid_from: 2024-13}]}", "columns.operator.headers.0.valid_from"),
+        ("name: i-Speed", "name: [", "line"),
+        ("encoding: utf-8", "encoding: hex", "line 10, shapes.0.encoding"),
+    ],
+)
+def test_a_wrong_contract_names_line_and_key(tmp_path: Path, old: str, new: str, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        read_contract(changed(tmp_path, old, new))
+
+
+def test_a_header_may_count_from_a_month_on(tmp_path: Path) -> None:
+    contract = read_contract(changed(tmp_path, "[Nhà mạng]", "[Nhà mạng, {text: ISP, valid_from: 2024-11}]"))
+    renamed = ["ISP" if text == "Nhà mạng" else text for text in DESIGNED]
+    assert "operator" in contract.match_headers("x.csv", renamed, Month(2024, 11))
+    assert "operator" in contract.match_headers("x.csv", DESIGNED, Month(2024, 11))
+    assert "operator" not in contract.match_headers("x.csv", renamed, MONTH)
+
+
+def test_a_required_header_that_came_too_early_is_told(tmp_path: Path) -> None:
+    contract = read_contract(
+        changed(tmp_path, "[Thời gian đo, Thời điểm]", "[{text: Thời gian đo, valid_from: 2025-01}]")
+    )
+    with pytest.raises(UserError, match=r"'Thời gian đo' \(from 2025-01 on\)"):
+        contract.match_headers("x.csv", DESIGNED, MONTH)
+
+
 def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     assert read_contract(changed(tmp_path, "# Our column", "# Ours")).fingerprint == read_contract(ISPEED).fingerprint
 
@@ -78,4 +116,4 @@ def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
 def test_a_column_that_the_contract_requires_must_be_there(tmp_path: Path) -> None:
     contract = read_contract(changed(tmp_path, "[Nhà mạng]}", "[Nhà mạng], required: true}"))
     with pytest.raises(UserError, match="operator"):
-        contract.match_headers("x.csv", [text for text in DESIGNED if text != "Nhà mạng"])
+        contract.match_headers("x.csv", [text for text in DESIGNED if text != "Nhà mạng"], MONTH)

@@ -77,3 +77,10 @@ def test_a_name_that_cannot_be_printed_is_refused(settings: Settings, name: str)
         land(settings, MONTH)
     assert str(error.value).isprintable() or "\n  found" in str(error.value)
     str(error.value).encode()
+
+
+def test_a_link_is_not_followed(settings: Settings) -> None:
+    put(settings, "a.csv", b"one")
+    (settings.exports_of(MONTH) / "b.csv").symlink_to("/etc/hostname")
+    with pytest.raises(UserError, match=r"b\.csv\n.*a link"):
+        land(settings, MONTH)

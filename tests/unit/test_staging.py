@@ -27,7 +27,7 @@ def staged(tmp_path: Path, files: dict[str, bytes], **contract: Any) -> list[dic
     """The staged rows of a month of `files`, with the keys of the first shape changed as given."""
     document = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))
     for key, value in contract.items():
-        (document if key in document else document["shapes"][0])[key] = value
+        (document if key in document or key == "constants" else document["shapes"][0])[key] = value
     source = tmp_path / "contract.yaml"
     tmp_path.mkdir(exist_ok=True)
     source.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
@@ -169,6 +169,34 @@ def test_thousands_are_read_only_where_they_are_declared(tmp_path: Path) -> None
 def test_a_missing_mark_is_nothing_and_no_error(tmp_path: Path, mark: str) -> None:
     rows = staged(tmp_path, {"a.csv": (HEADER + f"01/10/2024 00:00:00,4G,1,{mark},,\n").encode()})
     assert (rows[0]["upload_mbps"], rows[0]["read_error"]) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["2147483647", "2147483647.0", "2.147483647E9", " 2147483647 "])
+def test_a_number_that_means_missing_does_so_however_it_is_written(tmp_path: Path, text: str) -> None:
+    content = (HEADER + f"01/10/2024 00:00:00,4G,1,{text},,2147483647\n").encode()
+    row = staged(tmp_path, {"a.csv": content}, missing=["", 2147483647])[0]
+    assert (row["upload_mbps"], row["commune_code"], row["read_error"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "text", "value"),
+    [
+        ("upload_mbps", "kbit/s", "12345", 12.345),
+        ("upload_mbps", "B/s", "1250000", 10),
+        ("upload_mbps", "bit/s", "25300000", 25.3),
+        ("upload_mbps", "MB/s", "1.5", 12),
+        ("ping_ms", "s", "0.0253", 25.3),
+        ("ping_ms", "ms", "25.3", 25.3),
+        ("packet_loss_pct", "share", "0.05", 5),
+        ("location_accuracy_m", "km", "0.02", 20),
+    ],
+)
+def test_a_declared_unit_becomes_ours(tmp_path: Path, column: str, unit: str, text: str, value: float) -> None:
+    columns = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))["columns"]
+    columns[column] = {"headers": ["Của họ"], "unit": unit}
+    content = f"Thời gian đo,Loại mạng,Download (Mbps),Của họ\n01/10/2024 00:00:00,4G,1,{text}\n".encode()
+    row = staged(tmp_path, {"a.csv": content}, columns=columns)[0]
+    assert (row[column], row["download_mbps"]) == (value, 1)
 
 
 def test_times_of_another_zone_become_local(tmp_path: Path) -> None:

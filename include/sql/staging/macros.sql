@@ -20,3 +20,24 @@ create or replace macro read_number(raw, decimal_mark, thousands_mark) as
         when abs(try_cast(replace(replace(raw, thousands_mark, ''), decimal_mark, '.') as double)) < 1e11
             then try_cast(replace(replace(raw, thousands_mark, ''), decimal_mark, '.') as double)
     end;
+
+-- The text of a figure; a number that is declared to mean "missing" is one however it is written.
+create or replace macro clean_figure(raw, missing, missing_figures, decimal_mark, thousands_mark) as
+    case
+        when len(missing_figures) > 0 and list_contains(
+            cast(missing_figures as double[]), read_number(clean_text(raw, missing), decimal_mark, thousands_mark)
+        ) then null
+        else clean_text(raw, missing)
+    end;
+
+-- A number that is kept as one, as the contract would have it written: with its decimal mark, and whole ones without.
+create or replace macro float_text(figure, decimal_mark) as
+    replace(regexp_replace(cast(figure as varchar), '\.0+$', ''), '.', decimal_mark);
+
+-- A field of a JSON object; null where it is null or not there.
+create or replace macro json_field(record, pointer, decimal_mark) as
+    case
+        when json_type(record, pointer) in ('DOUBLE', 'UBIGINT', 'BIGINT', 'HUGEINT')
+            then float_text(json_extract_string(record, pointer), decimal_mark)
+        else json_extract_string(record, pointer)
+    end;

@@ -1,4 +1,4 @@
--- grain:  one row per record of one export file, its fields as text, numbered as in the file (header = 1)
+-- grain:  one row per record of one export file, its fields as text, numbered as in the file, its header rows (1 or 0) first
 -- inputs: source_text (readable records in file order, from place 1), source_reject (the others, by line)
 -- rule:   a readable record's number is its place plus the rejected records before it; empty lines count and go
 with
@@ -11,7 +11,7 @@ steps as (
     select n_read_before, max(n_rejected) as n_rejected
     from (
         select
-            row_number - 1 - row_number() over (order by row_number) as n_read_before,
+            row_number - $header_rows - row_number() over (order by row_number) as n_read_before,
             row_number() over (order by row_number) as n_rejected
         from rejected
     )
@@ -19,7 +19,7 @@ steps as (
 ),
 numbered as (
     select
-        place + 1 + coalesce(n_rejected, 0) as row_number,
+        place + $header_rows + coalesce(n_rejected, 0) as row_number,
         null::varchar as reject_text,
         null::varchar as reject_message,
         source_text.* exclude (place)

@@ -18,14 +18,14 @@ cleaned as (
         clean_text(commune_name, $missing) as commune_name,
         nfc_normalize(clean_text(operator, $missing)) as operator,
         regexp_replace(nfc_normalize(clean_text(technology, $missing)), '[\s\x{00A0}]+', ' ', 'g') as technology,
-        clean_text(download_mbps, $missing) as download_text,
-        clean_text(upload_mbps, $missing) as upload_text,
-        clean_text(ping_ms, $missing) as ping_text,
-        clean_text(jitter_ms, $missing) as jitter_text,
-        clean_text(packet_loss_pct, $missing) as packet_loss_text,
-        clean_text(latitude, $missing) as latitude_text,
-        clean_text(longitude, $missing) as longitude_text,
-        clean_text(location_accuracy_m, $missing) as accuracy_text,
+        clean_figure(download_mbps, $missing, $missing_figures, $decimal, $thousands) as download_text,
+        clean_figure(upload_mbps, $missing, $missing_figures, $decimal, $thousands) as upload_text,
+        clean_figure(ping_ms, $missing, $missing_figures, $decimal, $thousands) as ping_text,
+        clean_figure(jitter_ms, $missing, $missing_figures, $decimal, $thousands) as jitter_text,
+        clean_figure(packet_loss_pct, $missing, $missing_figures, $decimal, $thousands) as packet_loss_text,
+        clean_figure(latitude, $missing, $missing_figures, $decimal, $thousands) as latitude_text,
+        clean_figure(longitude, $missing, $missing_figures, $decimal, $thousands) as longitude_text,
+        clean_figure(location_accuracy_m, $missing, $missing_figures, $decimal, $thousands) as accuracy_text,
         clean_text(os, $missing) as os,
         clean_text(device_model, $missing) as device_model,
         clean_text(app_version, $missing) as app_version
@@ -40,14 +40,14 @@ typed as (
         end as measured_at,
         -- From here on a device is known by its keyed hash only.
         left(sha256($device_key || ':' || device_id), 16) as device_hash,
-        read_number(download_text, $decimal, $thousands) as download_mbps,
-        read_number(upload_text, $decimal, $thousands) as upload_mbps,
-        read_number(ping_text, $decimal, $thousands) as ping_ms,
-        read_number(jitter_text, $decimal, $thousands) as jitter_ms,
-        read_number(packet_loss_text, $decimal, $thousands) as packet_loss_pct,
+        read_number(download_text, $decimal, $thousands) * $times.download_mbps / $per.download_mbps as download_mbps,
+        read_number(upload_text, $decimal, $thousands) * $times.upload_mbps / $per.upload_mbps as upload_mbps,
+        read_number(ping_text, $decimal, $thousands) * $times.ping_ms / $per.ping_ms as ping_ms,
+        read_number(jitter_text, $decimal, $thousands) * $times.jitter_ms / $per.jitter_ms as jitter_ms,
+        read_number(packet_loss_text, $decimal, $thousands) * $times.packet_loss_pct / $per.packet_loss_pct as packet_loss_pct,
         read_number(latitude_text, $decimal, $thousands) as latitude,
         read_number(longitude_text, $decimal, $thousands) as longitude,
-        read_number(accuracy_text, $decimal, $thousands) as location_accuracy_m
+        read_number(accuracy_text, $decimal, $thousands) * $times.location_accuracy_m / $per.location_accuracy_m as location_accuracy_m
     from cleaned
 ),
 staging as (

@@ -1,51 +1,46 @@
-"""The records of one landed file, as text, each with its row number."""
+"""Delimited text: csv of any declared delimiter, quote and encoding, parsed by DuckDB."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import gzip
+import io
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import duckdb
 
+from ispeed.archives import Readable, is_packed, opened
 from ispeed.contracts import COLUMNS, Contract, Shape
 from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.settings import INCLUDE, Settings
+from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.settings import Settings
 
 # Stands for an empty line, which DuckDB would skip without counting it; it is taken out again after numbering.
-_EMPTY_LINE = "\x1e"
-_RECORD_BYTES_MAX = 2_000_000
+EMPTY_LINE = "\x1e"
+RECORD_BYTES_MAX = 2_000_000
 _BLOCK_BYTES = 1 << 20
+_UNDECODED = "ispeed-undecoded"
+codecs.register_error(_UNDECODED, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True)
-class Headers:
-    """What a file's header row says beside what the contract declares."""
-
-    undeclared: tuple[str, ...]
-    absent: tuple[str, ...]
-
-
-def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
-    """Make one landed file the relation `source_record`: its fields as text, numbered as in the file (header = 1).
+def read_delimited(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make a csv file the relation `source_record`, numbered by record (header = 1).
 
     Raises `UserError` where the file is damaged, its header row lacks a required column, or a quote that never closes
     took in the records behind it.
     """
     shape = contract.shape_of(file.source_file)
-    with _plain_text(file, file.path(settings, month), shape, settings.file_bytes_max) as path:
+    with plain_text(settings, month, file, shape.encoding) as path:
         found = _read_header(file.source_file, path, shape)
-        columns = contract.match_headers(file.source_file, found)
+        check_columns(settings, file.source_file, len(found))
+        columns = contract.match_headers(file.source_file, found, month)
         names = [column or f"undeclared {place}" for place, column in enumerate(columns)]
         engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
         try:
@@ -59,7 +54,7 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
                     "delimiter": shape.delimiter,
                     "quote": shape.quote,
                     "columns": dict.fromkeys(names, "VARCHAR"),
-                    "max_line_size": _RECORD_BYTES_MAX,
+                    "max_line_size": RECORD_BYTES_MAX,
                 },
             )
         except duckdb.Error as error:
@@ -70,6 +65,7 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
                 "export the file again, or correct its shape in the source contract",
             ) from error
     _refuse_open_quotes(engine, file.source_file)
+    check_rows(settings, file.source_file, engine.value("select count(*) from read_text"))
     present = [name for name in COLUMNS if name in names]
     absent = [name for name in COLUMNS if name not in names]
     engine.run(
@@ -81,14 +77,8 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
     for column, constant in contract.constants.items():
         engine.run(f"update source_text set {column} = ?", [constant])
     engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
-    engine.create("source_record", "staging/source_record.sql", {"empty_line": _EMPTY_LINE})
-    engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
-    return Headers(
-        undeclared=tuple(
-            text for text, column in zip(found, columns, strict=True) if column is None and text not in contract.ignored
-        ),
-        absent=tuple(name for name in absent if name not in contract.constants),
-    )
+    engine.create("source_record", "staging/source_record.sql", {"empty_line": EMPTY_LINE, "header_rows": 1})
+    return describe_headers(contract, found, columns)
 
 
 def _refuse_open_quotes(engine: Engine, source_file: str) -> None:
@@ -108,49 +98,30 @@ def _refuse_open_quotes(engine: Engine, source_file: str) -> None:
 
 
 @contextmanager
-def _plain_text(file: LandedFile, path: Path, shape: Shape, bytes_max: int) -> Iterator[Path]:
-    """The file as UTF-8 with LF line ends and no empty line: as it lies where it is so, else a scratch copy.
-
-    Reading to the end also proves a gzip file whole, which DuckDB does not.
-    """
-    is_utf8 = codecs.lookup(shape.encoding).name in ("utf-8", "utf-8-sig")
-    if is_utf8 and not _is_gzip(file) and _is_plain(path):
+def plain_text(
+    settings: Settings, month: Month, file: LandedFile, encoding: str, mark_empty_lines: bool = True
+) -> Iterator[Path]:
+    """The file as UTF-8 with LF line ends and empty lines marked: as it lies where it is so, else a copy."""
+    is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+    path = file.path(settings, month)
+    if is_utf8 and not is_packed(file) and _is_plain(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
         copy = Path(folder) / "plain.csv"
-        try:
-            with _opened(file, path) as source, copy.open("wb") as target:
-                _copy_plain(file.source_file, source, target, None if is_utf8 else shape.encoding, bytes_max)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise UserError(
-                f"file {file.source_file}", f"a damaged gzip file: {error}", "a whole one", "fetch it again"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"file {file.source_file}",
-                f"bytes that are not {shape.encoding}: {error.reason}",
-                f"text in {shape.encoding}, as the source contract declares",
-                "correct the encoding in the source contract, or export the file again",
-            ) from error
+        with opened(settings, month, file) as source, copy.open("wb") as target:
+            _copy_plain(source, target, None if is_utf8 else encoding, EMPTY_LINE if mark_empty_lines else " ")
         yield copy
 
 
-def _copy_plain(source_file: str, source: IO[bytes], target: IO[bytes], encoding: str | None, bytes_max: int) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
-    empty_line = b"\n" + _EMPTY_LINE.encode() + b"\n"
-    held, n_bytes = b"", 0
+def _copy_plain(source: Readable, target: BinaryIO, encoding: str | None, mark: str) -> None:
+    # Bytes that do not decode become one that is not UTF-8 either, and so cost their record and no other.
+    decoder = codecs.getincrementaldecoder(encoding)(errors=_UNDECODED) if encoding else None
+    empty_line = b"\n" + mark.encode() + b"\n"
+    held, is_start = b"", True
     while True:
         block = source.read(_BLOCK_BYTES)
-        n_bytes += len(block)
-        if n_bytes > bytes_max:
-            raise UserError(
-                f"file {source_file}",
-                f"more than {bytes_max:,} bytes unpacked",
-                "at most the setting ISPEED_FILE_BYTES_MAX",
-                "split the export, or raise the setting",
-            )
-        plain = decoder.decode(block, final=not block).encode() if decoder else block
+        plain = decoder.decode(block, final=not block).encode("utf-8", "surrogateescape") if decoder else block
         lines = (held + plain).replace(b"\r\n", b"\n")
         # What the next block may still change is held back: a CR whose LF is to come, line ends that pile up.
         cut = len(lines) if not block else len(lines.rstrip(b"\r\n"))
@@ -158,13 +129,16 @@ def _copy_plain(source_file: str, source: IO[bytes], target: IO[bytes], encoding
         lines = lines[:cut].replace(b"\r", b"\n")
         while b"\n\n" in lines:
             lines = lines.replace(b"\n\n", empty_line)
+        if is_start and lines.startswith(b"\n"):
+            lines = empty_line[1:-1] + lines
+        is_start = is_start and not lines
         target.write(lines)
         if not block:
             return
 
 
 def _is_plain(path: Path) -> bool:
-    last = b""
+    last = b"\n"
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             if b"\r" in block or b"\n\n" in last + block:
@@ -173,19 +147,12 @@ def _is_plain(path: Path) -> bool:
     return True
 
 
-def _is_gzip(file: LandedFile) -> bool:
-    return file.source_file.lower().endswith(".gz")
-
-
-def _opened(file: LandedFile, path: Path) -> IO[bytes]:
-    return gzip.open(path) if _is_gzip(file) else path.open("rb")  # type: ignore[return-value]
-
-
 def _read_header(source_file: str, path: Path, shape: Shape) -> list[str]:
     try:
         # Rows below may hold bytes that do not decode; they are for the quarantine, not for the header.
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-            header = next(csv.reader(text, delimiter=shape.delimiter, quotechar=shape.quote), [])
+            start = io.StringIO(text.read(RECORD_BYTES_MAX))
+            header = next(csv.reader(start, delimiter=shape.delimiter, quotechar=shape.quote), [])
     except csv.Error as error:
         raise UserError(
             f"file {source_file}, row 1",

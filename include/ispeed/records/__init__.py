@@ -1,0 +1,56 @@
+"""The records of one landed file as the relation `source_record`: text fields, numbered as a person finds them."""
+
+from __future__ import annotations
+
+from ispeed.contracts import COLUMNS, Contract
+from ispeed.engine import Engine
+from ispeed.errors import UserError
+from ispeed.landing import LandedFile
+from ispeed.months import Month
+from ispeed.records.delimited import read_delimited
+from ispeed.records.headers import Headers
+from ispeed.records.json_text import read_json, read_json_lines
+from ispeed.records.parquet import read_parquet
+from ispeed.records.sheet import read_sheet
+from ispeed.settings import INCLUDE, Settings
+
+__all__ = ["Headers", "read_records"]
+
+_READERS = {
+    "csv": read_delimited,
+    "xlsx": read_sheet,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "parquet": read_parquet,
+}
+
+
+def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make one landed file, or one member of an archive, the relation `source_record`.
+
+    Its columns are `row_number`, `reject_text` and `reject_message` of records that cannot be read, and every column of
+    ours as text. Raises `UserError` where the file is damaged, beyond a bound, or lacks a required column.
+    """
+    if file.n_bytes > settings.file_bytes_max:
+        raise UserError(
+            f"file {file.source_file}",
+            f"{file.n_bytes:,} bytes",
+            f"at most {settings.file_bytes_max:,}, the setting ISPEED_FILE_BYTES_MAX",
+            "split the export, or raise the setting",
+        )
+    shape = contract.shape_of(file.source_file)
+    engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
+    headers = _READERS[shape.format](engine, settings, month, contract, file)
+    _reject_long_fields(engine, settings)
+    return headers
+
+
+def _reject_long_fields(engine: Engine, settings: Settings) -> None:
+    too_long = " or ".join(f"strlen({column}) > $bytes_max" for column in COLUMNS)
+    engine.run(
+        f"update source_record set reject_message = $message where reject_message is null and ({too_long})",
+        {
+            "bytes_max": settings.field_bytes_max,
+            "message": f"a field of more than {settings.field_bytes_max:,} bytes (setting ISPEED_FIELD_BYTES_MAX)",
+        },
+    )

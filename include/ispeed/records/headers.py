@@ -1,0 +1,47 @@
+"""What a file's headers say beside what the contract declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ispeed.contracts import COLUMNS, Contract
+from ispeed.errors import UserError
+from ispeed.settings import Settings
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Headers of the file that the contract does not declare, and our columns that the file does not have."""
+
+    undeclared: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def describe_headers(contract: Contract, found: Sequence[str], columns: Sequence[str | None]) -> Headers:
+    return Headers(
+        undeclared=tuple(
+            text for text, column in zip(found, columns, strict=True) if column is None and text not in contract.ignored
+        ),
+        absent=tuple(name for name in COLUMNS if name not in columns and name not in contract.constants),
+    )
+
+
+def check_columns(settings: Settings, source_file: str, n_columns: int) -> None:
+    if n_columns > settings.columns_max:
+        raise UserError(
+            f"file {source_file}",
+            f"{n_columns:,} columns",
+            f"at most {settings.columns_max:,}, the setting ISPEED_COLUMNS_MAX",
+            "remove columns, or raise the setting",
+        )
+
+
+def check_rows(settings: Settings, source_file: str, n_rows: int) -> None:
+    if n_rows > settings.rows_max:
+        raise UserError(
+            f"file {source_file}",
+            f"more than {settings.rows_max:,} records",
+            "at most the setting ISPEED_ROWS_MAX",
+            "split the export, or raise the setting",
+        )

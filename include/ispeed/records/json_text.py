@@ -1,0 +1,118 @@
+"""JSON: an array of objects, or one object a line, parsed by DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from ispeed.contracts import COLUMNS, Contract, Shape
+from ispeed.engine import Engine
+from ispeed.errors import UserError
+from ispeed.landing import LandedFile
+from ispeed.months import Month
+from ispeed.records.delimited import EMPTY_LINE, RECORD_BYTES_MAX, plain_text
+from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.settings import Settings
+
+
+def read_json(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make a file with an array of objects the relation `source_record`, numbered from 1 by place in the array."""
+    return _read(engine, settings, month, contract, file, _load_array)
+
+
+def read_json_lines(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make a file with one object a line the relation `source_record`, numbered by line from 1."""
+    return _read(engine, settings, month, contract, file, _load_lines)
+
+
+def _read(
+    engine: Engine,
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    file: LandedFile,
+    load: Callable[[Engine, str], None],
+) -> Headers:
+    shape = contract.shape_of(file.source_file)
+    with plain_text(settings, month, file, shape.encoding, mark_empty_lines=load is _load_lines) as path:
+        try:
+            load(engine, str(path))
+        except duckdb.Error as error:
+            raise UserError(
+                f"file {file.source_file}",
+                str(error).splitlines()[0],
+                "an array of objects" if load is _load_array else "one object a line",
+                "export the file again, or correct its shape in the source contract",
+            ) from error
+    check_rows(settings, file.source_file, engine.value("select count(*) from json_record"))
+    found = [
+        row["key"]
+        for row in engine.rows(
+            "select key, min(row_number) as first_row from "
+            "(select row_number, unnest(json_keys(record)) as key from json_record where json_type(record) = 'OBJECT') "
+            "group by key order by first_row, key"
+        )
+    ]
+    check_columns(settings, file.source_file, len(found))
+    columns = contract.match_headers(file.source_file, found, month)
+    _extract(engine, contract, shape, dict(zip(columns, found, strict=True)))
+    return describe_headers(contract, found, columns)
+
+
+def _load_array(engine: Engine, path: str) -> None:
+    engine.run(
+        "create or replace table json_record as select row_number() over () as row_number, json as record, "
+        "cast(null as varchar) as reject_text, cast(null as varchar) as reject_message "
+        "from read_json_objects($path, format = 'array')",
+        {"path": path},
+    )
+
+
+def _load_lines(engine: Engine, path: str) -> None:
+    engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
+    # One column that nothing ends but the line: the unit separator must be written \u001f inside JSON.
+    engine.run(
+        "create or replace table source_text as select row_number() over () as place, line from read_csv($path, "
+        "header = false, auto_detect = false, delim = chr(31), quote = '', escape = '', columns = {'line': 'VARCHAR'}, "
+        "strict_mode = true, store_rejects = true, rejects_limit = 0, max_line_size = $max_line_size)",
+        {"path": path, "max_line_size": RECORD_BYTES_MAX},
+    )
+    engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
+    engine.create("json_line", "staging/source_record.sql", {"empty_line": EMPTY_LINE, "header_rows": 0})
+    engine.run(
+        "create or replace table json_record as select row_number, "
+        "case when json_valid(line) then cast(line as json) end as record, "
+        "case when line is null then reject_text when not json_valid(line) then line end as reject_text, "
+        "case when line is null then reject_message when not json_valid(line) then 'no JSON' end as reject_message "
+        "from json_line where line is null or ltrim(line, chr(65279)) <> $empty_line",
+        {"empty_line": EMPTY_LINE},
+    )
+
+
+def _extract(engine: Engine, contract: Contract, shape: Shape, key_of: dict[str | None, str]) -> None:
+    """Fields by key. An object that holds a key twice, or something nested where a field belongs, cannot be read."""
+    present = [column for column in COLUMNS if column in key_of]
+    parameters = {
+        f"pointer_{column}": "/" + key_of[column].replace("~", "~0").replace("/", "~1") for column in present
+    } | {f"constant_{column}": value for column, value in contract.constants.items()}
+    nested = " or ".join(f"json_type(record, $pointer_{column}) in ('OBJECT', 'ARRAY')" for column in present)
+    fields = "".join(
+        f", $constant_{column} as {column}"
+        if column in contract.constants
+        else f", json_field(record, $pointer_{column}, $decimal) as {column}"
+        if column in key_of
+        else f", cast(null as varchar) as {column}"
+        for column in COLUMNS
+    )
+    statement = (
+        "create or replace table source_record as select row_number, "
+        "coalesce(reject_text, case when json_type(record) <> 'OBJECT' then cast(record as varchar) end) "
+        "as reject_text, coalesce(reject_message, case "
+        "when json_type(record) <> 'OBJECT' then 'no object' "
+        "when len(json_keys(record)) <> len(list_distinct(json_keys(record))) then 'a key that is there twice' "
+        f"when {nested or 'false'} then 'a field that holds an object or a list' end) as reject_message{fields} "
+        "from json_record order by row_number"
+    )
+    parameters["decimal"] = shape.decimal
+    engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})

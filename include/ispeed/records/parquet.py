@@ -1,0 +1,89 @@
+"""Parquet files, read by DuckDB; numbered by row from 1."""
+
+from __future__ import annotations
+
+import duckdb
+
+from ispeed.archives import check_expansion, unpacked_path
+from ispeed.contracts import COLUMNS, Contract
+from ispeed.engine import Engine
+from ispeed.errors import UserError
+from ispeed.landing import LandedFile
+from ispeed.months import Month
+from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.settings import Settings
+
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+
+
+def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+    """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
+    declared format and the contract's zone.
+    """
+    with unpacked_path(settings, month, file) as path:
+        try:
+            n_rows = engine.value("select sum(num_rows) from parquet_file_metadata($path)", {"path": str(path)})
+            check_rows(settings, file.source_file, n_rows)
+            described = engine.rows(
+                "describe select * from read_parquet($path, hive_partitioning = false)", {"path": str(path)}
+            )
+            found = [row["column_name"] for row in described]
+            check_columns(settings, file.source_file, len(found))
+            # A figure that is there at all takes room: many rows in few bytes are made of nothing.
+            n_bytes = engine.value(
+                "select sum(total_uncompressed_size) from parquet_metadata($path)", {"path": str(path)}
+            )
+            n_least = max(n_rows * len(found), n_bytes or 0)
+            check_expansion(settings, file.source_file, n_least, path.stat().st_size)
+            columns = contract.match_headers(file.source_file, found, month)
+            _extract(engine, contract, file, str(path), columns, [row["column_type"] for row in described])
+        except duckdb.Error as error:
+            raise UserError(
+                f"file {file.source_file}",
+                f"no readable Parquet file: {str(error).splitlines()[0]}",
+                "a whole Parquet file",
+                "fetch or export it again",
+            ) from error
+    return describe_headers(contract, found, columns)
+
+
+def _extract(
+    engine: Engine, contract: Contract, file: LandedFile, path: str, columns: list[str | None], types: list[str]
+) -> None:
+    shape = contract.shape_of(file.source_file)
+    # Names by place: what the file calls its columns never becomes part of a statement.
+    names = [column or f"undeclared_{place}" for place, column in enumerate(columns)]
+    type_of = dict(zip(names, types, strict=True))
+    fields = []
+    for column in COLUMNS:
+        if column in contract.constants:
+            fields.append(f"$constant_{column}")
+        elif column in type_of:
+            fields.append(_text_of(column, type_of[column]))
+        else:
+            fields.append("cast(null as varchar)")
+    statement = (
+        "create or replace table source_record as select row_number() over () as row_number, "
+        "cast(null as varchar) as reject_text, cast(null as varchar) as reject_message, "
+        + ", ".join(f"{field} as {column}" for field, column in zip(fields, COLUMNS, strict=True))
+        + f" from read_parquet($path, hive_partitioning = false) as source ({', '.join(names)})"
+    )
+    parameters = {
+        "path": path,
+        "decimal": shape.decimal,
+        "format": shape.timestamp_formats[0],
+        "zone": contract.timezone,
+    } | {f"constant_{column}": value for column, value in contract.constants.items()}
+    engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
+
+
+def _text_of(column: str, kind: str) -> str:
+    if kind in _NUMBERS or kind == "VARCHAR":
+        return f"cast({column} as varchar)"
+    if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
+        return f"float_text({column}, $decimal)"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime(timezone($zone, {column}), $format)"
+    if kind.startswith("TIMESTAMP") or kind == "DATE":
+        return f"strftime(cast({column} as timestamp), $format)"
+    return f"cast({column} as varchar)"

@@ -1,0 +1,90 @@
+"""TCVN3: every Vietnamese letter has its byte, and one spelled by hand is what the fonts show."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+from test_staging import HEADER, staged
+
+from ispeed.tcvn3 import DECODING_TABLE, register
+
+register()
+TONES = ["", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323"]
+LETTERS = [
+    unicodedata.normalize("NFC", case(vowel) + tone)
+    for vowel, tone, case in itertools.product("aăâeêioôơuưy", TONES, (str.lower, str.upper))
+] + ["đ", "Đ"]
+
+
+def test_every_vietnamese_letter_comes_back() -> None:
+    assert len(set(LETTERS)) == 2 * (12 * 6 + 1)
+    text = "".join(LETTERS)
+    assert text.encode("tcvn3").decode("tcvn3") == text
+    assert len(text.encode("tcvn3")) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("seen", "meant"),
+    [
+        ("Céng hßa x· héi chñ nghÜa ViÖt Nam", "Cộng hòa xã hội chủ nghĩa Việt Nam"),
+        ("§éc lËp - Tù do - H¹nh phóc", "Độc lập - Tự do - Hạnh phúc"),
+        ("B¶o Th¾ng, M\xadêng Kh\xad¬ng, B¸t X¸t", "Bảo Thắng, Mường Khương, Bát Xát"),
+        ("Kh¸nh Hßa", "Khánh Hòa"),
+    ],
+)
+def test_what_a_western_font_shows_is_vietnamese(seen: str, meant: str) -> None:
+    assert seen.encode("latin-1").decode("tcvn3") == meant
+
+
+@pytest.mark.skipif(shutil.which("iconv") is None, reason="glibc's iconv is not here")
+def test_the_table_is_that_of_glibc() -> None:
+    for byte in range(256):
+        done = subprocess.run(["iconv", "-f", "TCVN5712-1", "-t", "UTF-8"], input=bytes([byte]), capture_output=True)
+        if b"not supported" in done.stderr:
+            pytest.skip("this iconv has no TCVN5712-1")
+        assert done.stdout.decode() == DECODING_TABLE[byte], f"{byte:#x}"
+
+
+def test_ascii_line_ends_and_delimiters_stay() -> None:
+    for byte in (9, 10, 13, *range(32, 127)):
+        assert DECODING_TABLE[byte] == chr(byte)
+
+
+@pytest.mark.parametrize("encoding", ["tcvn3", "cp1258", "utf-16", "utf-16-le", "utf-16-be", "windows-1258"])
+def test_an_export_is_read_in_its_declared_encoding(tmp_path: Path, encoding: str) -> None:
+    text = HEADER + "01/10/2024 00:00:00,Cố định,1,,Thiết bị,22366\n"
+    content = _encoded(text, encoding)
+    row = staged(tmp_path, {"a.csv": content}, encoding=encoding)[0]
+    assert (row["technology"], row["download_mbps"], row["commune_code"]) == ("Cố định", 1, "22366")
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    if "1258" not in encoding:
+        return text.encode(encoding)
+    # CP1258 has whole letters for some marks and combining ones for the five tones.
+    parts = []
+    for letter in text:
+        try:
+            parts.append(letter.encode(encoding))
+        except UnicodeEncodeError:
+            base, tone = unicodedata.normalize("NFD", letter)[:-1], unicodedata.normalize("NFD", letter)[-1]
+            for mark in "\u0300\u0301\u0303\u0309\u0323":
+                if mark in unicodedata.normalize("NFD", letter):
+                    tone, base = mark, unicodedata.normalize("NFD", letter).replace(mark, "")
+            parts.append(unicodedata.normalize("NFC", base).encode(encoding) + tone.encode(encoding))
+    return b"".join(parts)
+
+
+def test_bytes_outside_an_encoding_cost_one_record(tmp_path: Path) -> None:
+    row = "01/10/2024 00:00:00,4G,{},,,\n"
+    content = _encoded(HEADER + row.format(1), "cp1258") + b"01/10/2024 00:00:00,4G,2,,\x8a,\n" + row.format(3).encode()
+    rows = staged(tmp_path / "1", {"a.csv": content}, encoding="cp1258")
+    assert [(row["row_number"], row["read_error"] is None) for row in rows] == [(2, True), (3, False), (4, True)]
+    half = (HEADER + row.format(1) + row.format(2).rstrip("\n")).encode("utf-16")[:-1]
+    rows = staged(tmp_path / "2", {"a.csv": half}, encoding="utf-16")
+    assert [(row["row_number"], row["read_error"] is None) for row in rows] == [(2, True), (3, False)]
