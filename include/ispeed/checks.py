@@ -294,9 +294,13 @@ def _place(row: Row) -> str:
 def _add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract) -> None:
     """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
 
-    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line.
+    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
+    (`is_raw_line`), which may hold the device id.
     """
-    engine.run("create or replace table original (source_file varchar, row_number bigint, original_text varchar)")
+    engine.run(
+        "create or replace table original "
+        "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean)"
+    )
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
     for file in read_landing(settings, month).files:
         if file.source_file in quarantined:
@@ -304,13 +308,14 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
             engine.run(
                 "insert into original select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack("
                 + ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
-                + ")) as varchar)) from source_record inner join quarantine_measurement using (row_number) "
-                "where source_file = ?",
+                + ")) as varchar)), reject_text is not null "
+                "from source_record inner join quarantine_measurement using (row_number) where source_file = ?",
                 [file.source_file],
             )
     engine.run(
         "create or replace table quarantine_original as select quarantine_measurement.*, "
-        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text "
+        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
+        "coalesce(original.is_raw_line, true) as is_raw_line "
         "from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"
