@@ -15,6 +15,7 @@ from typing import Any
 
 import ispeed
 from ispeed.checks import require_passed, row_reasons
+from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
@@ -97,6 +98,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                 files = folder / "files"
                 files.mkdir()
                 _write_quarantine(engine, settings, month, files / "quarantine.csv")
+                Pages.of(settings, month).publish(files / "data-docs", content.checks, is_sample=content.is_sample)
                 _write_files(files, content, policy, origin, draft)
     return asdict(draft)
 

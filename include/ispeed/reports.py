@@ -8,6 +8,7 @@ from typing import Any
 
 from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
 from ispeed.core import read_staging, require_same
+from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
@@ -76,7 +77,8 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
         _read_core(engine, settings, month, policy)
         for table in REPORT_TABLES:
             engine.read_parquet(table.name, folder / f"{table.name}.parquet")
-        results = [result for table in REPORT_TABLES for result in run_suite(engine, table.name)]
+        pages = Pages.of(settings, month)
+        results = [result for table in REPORT_TABLES for result in run_suite(engine, table.name, pages=pages)]
         write_json(folder / "checks.json", [asdict(result) for result in results])
     stop_where_critical(month, results)
     return {"n_checks": len(results), "n_failed": sum(not result.passed for result in results)}

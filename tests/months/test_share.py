@@ -30,6 +30,7 @@ from ispeed.tables import REPORT_TABLES
 from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
+SUITES = ("staging_measurement", "core_measurement", *(table.name for table in REPORT_TABLES))
 BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
@@ -58,6 +59,8 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
         "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
         "manifest.json",
         "quarantine.csv",
+        "data-docs/index.html",
+        *(f"data-docs/{name}.html" for name in SUITES),
         "csv/datapackage.json",
         *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
     }
