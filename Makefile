@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/include
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test month backfill up lint format lock docs clean
+.PHONY: help demo test month backfill up contract lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -40,6 +40,9 @@ backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FRO
 
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up
+
+contract: $(VENV)/.run ## a first source contract for an unknown export: make contract FILE=export.csv OUT=new.yaml
+	@$(BIN)/python -m ispeed contract "$(or $(FILE),$(error give the export: make contract FILE=export.csv))" $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest $(TESTS)

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, Literal
 
 from ispeed.contracts import COLUMNS, Contract, read_contract
+from ispeed.data_docs import Pages, describe
 from ispeed.drift import add_landed_elsewhere
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import CheckFailed
@@ -117,7 +118,10 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
             "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
             "staging_measurement.source_file and quarantine_measurement.row_number = staging_measurement.row_number)"
         )
-        results = run_suite(engine, "staging_measurement", batch="remaining_measurement", rows="quarantine_measurement")
+        pages = Pages.of(settings, month)
+        results = run_suite(
+            engine, "staging_measurement", "remaining_measurement", rows="quarantine_measurement", pages=pages
+        )
         _add_originals(engine, settings, month, contract)
         with replaced_folder(settings.lake_of("quarantine", month)) as folder:
             engine.write_parquet(
@@ -186,16 +190,20 @@ def add_policy(engine: Engine, policy: Policy, month: Month) -> None:
     engine.add_rows("network", {"network": "text"}, [("mobile",), ("fixed",)])
 
 
-def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | None = None) -> list[CheckResult]:
-    """Run the rules of `table`'s suite, in order, over the relation `batch`.
+def run_suite(
+    engine: Engine, table: str, batch: str | None = None, rows: str | None = None, pages: Pages | None = None
+) -> list[CheckResult]:
+    """Run the rules of `table`'s suite, in order, over the relation `batch`, and write its page of the Data Docs.
 
     Failing rows of quarantine and flag rules are added to the relation `rows` (source_file, row_number, reason); a
     batch that leaves out what is in `rows` so gives each row its first reason.
     """
     results = []
+    outcomes: list[Any] = []
     with _great_expectations(engine, batch or table) as validate:
         for rule in read_suite(table):
-            result = validate(rule)
+            result, outcome = validate(rule)
+            outcomes.append(outcome)
             if not result.passed:
                 level = logging.ERROR if rule.severity == "critical" else logging.WARNING
                 examples = "; ".join(result.examples)
@@ -206,6 +214,9 @@ def run_suite(engine: Engine, table: str, batch: str | None = None, rows: str | 
                         f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
                     )
             results.append(result)
+    # Also of a month that stops: there its pages are needed most.
+    if pages is not None:
+        pages.write(table, outcomes)
     return results
 
 
@@ -236,7 +247,7 @@ def _over(rule: Rule, batch: str) -> str:
 
 @contextmanager
 def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
-    """A function that has Great Expectations validate one rule over a relation of the engine."""
+    """A function that has Great Expectations validate one rule over a relation: what we note of it, and all it says."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # five seconds to import: only where checks run
     from great_expectations.expectations.registry import get_expectation_impl
@@ -251,8 +262,8 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
     source = context.data_sources.add_sql("scratch", connection_string=f"duckdb:///{engine.database}")
     batch = source.add_table_asset(relation, table_name=relation).add_batch_definition_whole_table("all").get_batch()
 
-    def validate(rule: Rule) -> CheckResult:
-        expectation = get_expectation_impl(rule.type)(**rule.kwargs, severity=rule.severity)
+    def validate(rule: Rule) -> tuple[CheckResult, Any]:
+        expectation = get_expectation_impl(rule.type)(**rule.kwargs, severity=rule.severity, description=describe(rule))
         outcome = batch.validate(expectation)
         # A rule that crashed is one that did not pass, whatever its severity.
         crash = next((info for info in _crashes(outcome.exception_info)), None)
@@ -260,7 +271,7 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
             raise RuntimeError(f"check of {rule.table} could not run: {rule.description_vi}: {crash}")
         observed = outcome.result.get("unexpected_count", outcome.result.get("observed_value", 0))
         examples = _examples(engine, _over(rule, relation)) if rule.query and not outcome.success else ()
-        return CheckResult(
+        result = CheckResult(
             rule.table,
             rule.description_vi,
             rule.severity,
@@ -270,6 +281,7 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
             0 if outcome.success else int(observed or 0),
             examples,
         )
+        return result, outcome
 
     try:
         yield validate
@@ -299,9 +311,13 @@ def _place(row: Row) -> str:
 def _add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract) -> None:
     """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
 
-    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line.
+    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
+    (`is_raw_line`), which may hold the device id.
     """
-    engine.run("create or replace table original (source_file varchar, row_number bigint, original_text varchar)")
+    engine.run(
+        "create or replace table original "
+        "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean)"
+    )
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
     for file in read_landing(settings, month).sources(settings, month):
         if file.source_file in quarantined:
@@ -309,13 +325,14 @@ def _add_originals(engine: Engine, settings: Settings, month: Month, contract: C
             engine.run(
                 "insert into original select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack("
                 + ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
-                + ")) as varchar)) from source_record inner join quarantine_measurement using (row_number) "
-                "where source_file = ?",
+                + ")) as varchar)), reject_text is not null "
+                "from source_record inner join quarantine_measurement using (row_number) where source_file = ?",
                 [file.source_file],
             )
     engine.run(
         "create or replace table quarantine_original as select quarantine_measurement.*, "
-        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text "
+        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
+        "coalesce(original.is_raw_line, true) as is_raw_line "
         "from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"

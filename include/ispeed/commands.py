@@ -1,9 +1,10 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | up | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | up | contract | docs`."""
 
 from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import re
 import shutil
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
+    contract = commands.add_parser("contract", help="draft the source contract of an unknown csv or csv.gz export")
+    contract.add_argument("file", metavar="FILE", type=Path)
+    contract.add_argument("--out", metavar="YAML", type=Path, help="where to write it; else it is printed")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -60,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
             case "up":
                 return run_up()
+            case "contract":
+                return run_contract(chosen.file, chosen.out)
             case _:
                 return run_docs()
     except UserError as error:
@@ -175,6 +181,31 @@ def run_up() -> int:
         while True:
             services.check_alive()
             time.sleep(1)
+
+
+def run_contract(file: Path, out: Path | None) -> int:
+    """Print a first contract for an export, or write it; beside it ten rows as they would be read, and its doubts."""
+    from ispeed.contract_draft import draft_contract
+
+    if out is not None and out.exists():
+        raise UserError(f"file {out}", "a file of that name", "none", "give another name: OUT=…, or remove it")
+    # What staging would warn of is in the doubts.
+    logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
+    draft = draft_contract(file)
+    if out is None:
+        print(draft.text)
+    else:
+        out.write_text(draft.text, encoding="utf-8")
+    # The contract alone goes where the output is sent to.
+    beside = sys.stderr if out is None else sys.stdout
+    for title, lines in (
+        (f"the first {len(draft.preview)} rows as they would be read", draft.preview),
+        ("not sure", draft.doubts),
+    ):
+        print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
+    if out is not None:
+        print(f"written: {shown(out)}; read it against the doubts, then set ISPEED_SOURCE to it")
+    return OK
 
 
 def run_docs() -> int:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
+from ispeed.data_docs import Pages
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
@@ -37,7 +38,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
-        results = run_suite(engine, "core_measurement", rows="flag_measurement")
+        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=Pages.of(settings, month))
         stop_where_critical(month, results)
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")

@@ -15,8 +15,9 @@ from typing import Any
 
 import ispeed
 from ispeed.checks import require_passed, row_reasons
+from ispeed.data_docs import Pages
 from ispeed.database import Database
-from ispeed.engine import Row, open_engine
+from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import Landing, read_landing
@@ -96,7 +97,11 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
             if not is_unchanged:
                 changes = _changes(database, month, published, tables, causes)
                 content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
-                _write_files(folder / "files", content, policy, origin, draft)
+                files = folder / "files"
+                files.mkdir()
+                _write_quarantine(engine, settings, month, files / "quarantine.csv")
+                Pages.of(settings, month).publish(files / "data-docs", content.checks, is_sample=content.is_sample)
+                _write_files(files, content, policy, origin, draft)
     return asdict(draft)
 
 
@@ -257,7 +262,7 @@ def _content(
 
 
 def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping[str, Any], draft: Draft) -> None:
-    (folder / "csv").mkdir(parents=True)
+    (folder / "csv").mkdir()
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
     for table in REPORT_TABLES:
         (folder / "csv" / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
@@ -290,6 +295,27 @@ def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping
         "versions": {"ispeed": ispeed.__version__} | {name: version(name) for name in ("duckdb", "xlsxwriter")},
     }
     write_json(folder / "manifest.json", manifest)
+
+
+def _write_quarantine(engine: Engine, settings: Settings, month: Month, path: Path) -> None:
+    """Write the quarantined rows for those who mend the export, without device ids, whole or hashed.
+
+    A record that could not be split into fields has no text here: its line may hold the device id in any place.
+    """
+    engine.read_parquet("quarantine", settings.lake_of("quarantine", month) / "quarantine_measurement.parquet")
+    wording = {reason: reason_vi for outcome, reason, reason_vi in row_reasons() if outcome == "quarantined"}
+    rows = engine.batches(
+        "select source_file, row_number, reason, detail, case when not is_raw_line then original_text end "
+        "from quarantine order by source_file, row_number"
+    )
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow(("source_file", "row_number", "reason", "reason_vi", "detail", "original_text"))
+        for batch in rows:
+            writer.writerows(
+                map(_csv_cell, (file_name, number, reason, wording.get(reason, ""), detail, text))
+                for file_name, number, reason, detail, text in batch
+            )
 
 
 def _csv(table: Table, rows: Sequence[Mapping[str, object]]) -> bytes:

@@ -67,6 +67,12 @@ class Engine:
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
+    def batches(self, query: str, parameters: Any = None, n_rows: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
+        """The result of a query as tuples, a part at a time, for results that may be as long as a month."""
+        cursor = self._connection.execute(query, parameters)
+        while batch := cursor.fetchmany(n_rows):
+            yield batch
+
     def value(self, query: str, parameters: Any = None) -> Any:
         """The first column of the first row."""
         row = self._connection.execute(query, parameters).fetchone()

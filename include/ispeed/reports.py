@@ -8,6 +8,7 @@ from typing import Any
 
 from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
 from ispeed.core import read_staging, require_same
+from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.drift import add_month_drift
 from ispeed.engine import Engine, Row, open_engine
@@ -81,8 +82,9 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
         for table in REPORT_TABLES:
             engine.read_parquet(table.name, folder / f"{table.name}.parquet")
         add_month_drift(engine, settings, month, policy)
+        pages = Pages.of(settings, month)
         suites = (*(table.name for table in REPORT_TABLES), "month_drift")
-        results = [result for suite in suites for result in run_suite(engine, suite)]
+        results = [result for suite in suites for result in run_suite(engine, suite, pages=pages)]
         write_json(folder / "checks.json", [asdict(result) for result in results])
     stop_where_critical(month, results)
     return {"n_checks": len(results), "n_failed": sum(not result.passed for result in results)}

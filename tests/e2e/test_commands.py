@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ispeed.contracts import read_contract
 from ispeed.months import Month
 from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, PROJECT, Settings
@@ -50,6 +51,23 @@ def test_what_the_user_must_mend_is_told_in_full_and_ends_with_2(environment: di
     assert "what to do: put the export there" in done.stderr
     assert "Traceback" not in done.stderr
     assert str(tmp_path / "log" / "month-2024-11.log") in done.stderr
+
+
+def test_a_contract_is_drafted_for_an_unknown_export(environment: dict[str, str], tmp_path: Path) -> None:
+    export, out = tmp_path / "export.csv", tmp_path / "new.yaml"
+    export.write_text("Thời gian đo,Loại mạng,Download (Mbps)\n05/10/2024 08:00:00,4G,33.5\n", encoding="utf-8")
+    printed = ispeed(environment, "contract", str(export))
+    assert printed.returncode == 0, printed.stderr
+    assert "row 2: measured_at=2024-10-05 08:00:00, technology=4G, download_mbps=33.5" in printed.stderr
+    assert "not sure:\n  - Thời gian đo: %d/%m/%Y %H:%M:%S is taken" in printed.stderr
+    source = tmp_path / "printed.yaml"
+    source.write_text(printed.stdout, encoding="utf-8")
+    assert read_contract(source).required == ("measured_at", "technology", "download_mbps")
+
+    assert ispeed(environment, "contract", str(export), "--out", str(out)).returncode == 0
+    assert out.read_text(encoding="utf-8").strip() == printed.stdout.strip()
+    again = ispeed(environment, "contract", str(export), "--out", str(out))
+    assert (again.returncode, "a file of that name" in again.stderr) == (2, True)
 
 
 def test_a_fault_ends_with_1_and_names_the_log(environment: dict[str, str], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import ispeed.share
 from ispeed.core import build_core
 from ispeed.database import Database
 from ispeed.draft import write_workbooks
+from ispeed.engine import open_engine
 from ispeed.errors import CheckFailed, UserError
 from ispeed.landing import land
 from ispeed.months import Month
@@ -27,6 +30,7 @@ from ispeed.tables import REPORT_TABLES
 from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
+SUITES = ("staging_measurement", "core_measurement", *(table.name for table in REPORT_TABLES))
 BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
@@ -54,6 +58,9 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
     assert set(files) == {
         "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
         "manifest.json",
+        "quarantine.csv",
+        "data-docs/index.html",
+        *(f"data-docs/{name}.html" for name in SUITES),
         "csv/datapackage.json",
         *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
     }
@@ -80,6 +87,52 @@ def test_the_same_input_gives_the_same_bytes_anywhere(published: Settings, tmp_p
     sync_registry(other)
     run_steps(other, MONTH)
     assert contents(other.share_of(MONTH)) == contents(published.share_of(MONTH))
+
+
+def test_quarantined_rows_go_out_with_reason_and_text_but_without_their_devices(settings: Settings) -> None:
+    header = "Thời gian đo,Mã thiết bị,Loại mạng,Download (Mbps),Nhà mạng\n"
+    folder = settings.exports_of(MONTH)
+    folder.mkdir(parents=True)
+    (folder / "=a.csv").write_text(
+        header
+        + "15/10/2024 08:00:00,secret-1,4G,33,Viettel\n"
+        + "15/10/2024 08:00:00,secret-1,4G,33,Viettel\n"
+        + "15/09/2024 08:00:00,secret-2,4G,33,=1+1\n"
+        + "15/10/2024 08:00:00,secret-3,4G,fast,Viettel\n"
+        + "secret-4,15/10/2024 08:00:00,4G\n",
+        encoding="utf-8",
+    )
+    sync_registry(settings)
+    run_steps(settings, MONTH)
+    content = (settings.share_of(MONTH) / "r1" / "quarantine.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    assert [(row["source_file"], row["row_number"], row["reason"], row["reason_vi"]) for row in rows] == [
+        ("'=a.csv", "3", "duplicate", "Trùng lặp"),
+        ("'=a.csv", "4", "other_month", "Thuộc tháng khác"),
+        ("'=a.csv", "5", "unreadable_row", "Dòng không đọc được"),
+        ("'=a.csv", "6", "unreadable_row", "Dòng không đọc được"),
+    ]
+    assert json.loads(rows[1]["original_text"])["operator"] == "=1+1"
+    assert rows[2]["detail"] == "download_mbps fast"
+    assert (bool(rows[3]["detail"]), rows[3]["original_text"]) == (True, "")
+    assert b"secret" not in content
+    hashes = quarantine_hashes(settings)
+    assert hashes
+    assert not any(device.encode() in content for device in hashes)
+
+
+def quarantine_hashes(settings: Settings) -> list[str]:
+    with open_engine() as engine:
+        engine.read_parquet("q", settings.lake_of("quarantine", MONTH) / "quarantine_measurement.parquet")
+        return [row["device_hash"] for row in engine.rows("select device_hash from q where device_hash is not null")]
+
+
+def test_the_quarantine_published_holds_as_many_rows_as_the_reports_say(published: Settings) -> None:
+    folder = published.share_of(MONTH) / "r1"
+    with (folder / "quarantine.csv").open(encoding="utf-8-sig", newline="") as file:
+        n_rows = sum(1 for _ in csv.DictReader(file))
+    assert n_rows == json.loads((folder / "manifest.json").read_text())["rows"]["quarantined"] > 0
 
 
 def test_late_rows_make_a_second_revision_that_names_every_changed_cell(published: Settings) -> None:

@@ -108,7 +108,9 @@ def lay_quality(
         f"Đối soát: {number(total.raw)} dòng nhận = {number(total.accepted)} dòng chấp nhận + "
         f"{number(total.n_quarantined)} dòng cách ly ({balance}). Dòng đánh dấu vẫn nằm trong số chấp nhận. "
         f"Đã chạy {number(len(content.checks))} phép kiểm tra, {number(failed)} phép có dòng không đạt. "
-        f"Bảng gồm {number(len(lines))} dòng.",
+        f"Bảng gồm {number(len(lines))} dòng. Từng dòng cách ly, kèm lý do và nội dung gốc không có mã thiết bị: "
+        "tệp quarantine.csv cùng thư mục với sổ này; từng phép kiểm tra do Great Expectations ghi lại: "
+        "data-docs/index.html.",
     )
     fields: list[Field[_Line]] = [
         Field("Nhóm", 74, "centre", lambda line: line.group),

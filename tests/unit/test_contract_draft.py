@@ -1,0 +1,356 @@
+"""What is seen of an unknown export, and what is told to be unsure: small files in, a contract out."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ispeed.checks import check_staging
+from ispeed.contract_draft import ContractDraft, draft_contract
+from ispeed.contracts import COLUMNS, Contract, read_contract
+from ispeed.errors import UserError
+from ispeed.lake import read_step
+from ispeed.landing import land
+from ispeed.months import Month
+from ispeed.sample import make_exports
+from ispeed.settings import Settings
+from ispeed.staging import stage
+from pipeline import run_steps, settings_in
+
+Draft = Callable[..., tuple[ContractDraft, Contract]]
+REAL = Path(__file__).parents[2] / ".." / "shared" / "real_exports"
+ROW = "15/10/2024 08:00:00;4G;33,5\n"
+HEAD = "Thời gian đo;Loại mạng;Download (Mbps)\n"
+
+
+def real(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not (REAL / name).exists(), reason=f"../shared/real_exports/{name} is not here")
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    """Draft a contract for a file of this content; the contract must be one that can be read."""
+
+    def drafted(content: str | bytes, name: str = "export.csv") -> tuple[ContractDraft, Contract]:
+        file = tmp_path / name
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        found = draft_contract(file)
+        contract = tmp_path / "drafted.yaml"
+        contract.write_text(found.text, encoding="utf-8")
+        return found, read_contract(contract)
+
+    return drafted
+
+
+def doubt(found: ContractDraft, *parts: str) -> str:
+    """The one doubt that says all these parts."""
+    (said,) = [line for line in found.doubts if all(part in line for part in parts)]
+    return said
+
+
+def table(header: str, *rows: str) -> str:
+    return "\n".join((header, *rows)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "delimiter", "decimal", "form"),
+    [(1, ",", ".", "%d/%m/%Y %H:%M:%S"), (2, ";", ",", "%Y-%m-%d %H:%M:%S")],
+)
+def test_our_own_exports_are_drafted_as_their_contract_reads_them(
+    tmp_path: Path, number: int, delimiter: str, decimal: str, form: str
+) -> None:
+    settings = settings_in(tmp_path)
+    make_exports(settings, [Month(2024, 10)], n_rows=2_000)
+    (file,) = settings.exports_of(Month(2024, 10)).glob(f"*_{number}.csv*")
+    found = draft_contract(file)
+    source = tmp_path / "drafted.yaml"
+    source.write_text(found.text, encoding="utf-8")
+    contract, known = read_contract(source), read_contract(settings.source)
+    shape = contract.shape_of(file.name)
+    assert (shape.encoding, shape.delimiter, shape.decimal, shape.thousands) == ("utf-8", delimiter, decimal, "")
+    assert shape.timestamp_formats[0] == form
+    for column, headers in contract.headers.items():
+        assert set(headers) <= set(known.headers[column])
+    assert {"measured_at", "technology", "download_mbps", "commune_code"} <= set(contract.headers)
+    assert not contract.ignored
+
+
+HEADERS = [
+    ("thoi_gian_do", "measured_at"),
+    ("THỜI ĐIỂM", "measured_at"),
+    ("Loai mang", "technology"),
+    ("networkType", "technology"),
+    ("Tốc độ tải xuống (Mbps)", "download_mbps"),
+    ("DL speed", "download_mbps"),
+    ("Ten xa/phuong", "commune_name"),
+]
+
+
+@pytest.mark.parametrize(("header", "column"), HEADERS)
+def test_headers_mean_what_they_are_like(draft: Draft, header: str, column: str) -> None:
+    values = {
+        "measured_at": "15/10/2024 08:00:00",
+        "technology": "4G",
+        "download_mbps": "33.5",
+        "commune_name": "Lộc Thọ",
+    }
+    _, contract = draft(table(f"x,{header}", f"a,{values[column]}", f"b,{values[column]}"))
+    assert {name for name, headers in contract.headers.items() if header in [*map(text_of, headers)]} == {column}
+
+
+def text_of(header: object) -> str:
+    return str(getattr(header, "text", header))
+
+
+def test_a_name_that_is_only_alike_is_told(draft: Draft) -> None:
+    found, _ = draft(table("time,user_isp_id,speed_dl", "2024-10-15 08:00:00,Viettel,33.5"))
+    assert doubt(found, "'user_isp_id' is taken for operator")
+    assert doubt(found, "no column is technology")
+
+
+def test_a_figure_is_made_of_numbers_whatever_its_header(draft: Draft) -> None:
+    _, contract = draft(
+        table("time,Download,throughput", "2024-10-15 08:00:00,done,33.5", "2024-10-16 08:00:00,done,3.5")
+    )
+    assert [text_of(header) for header in contract.headers["download_mbps"]] == ["throughput"]
+
+
+@pytest.mark.parametrize(
+    ("times", "formats", "told"),
+    [
+        (["15/10/2024 08:00:00", "01/02/2024 09:00:00"], ("%d/%m/%Y %H:%M:%S",), None),
+        (["10/15/2024 08:00:00", "01/02/2024 09:00:00"], ("%m/%d/%Y %H:%M:%S",), None),
+        (["05/10/2024 08:00", "01/02/2024 09:00"], ("%d/%m/%Y %H:%M",), "%m/%d/%Y %H:%M would fit the same 2 values"),
+        (["2024-10-15"] * 3, ("%Y-%m-%d",), "a day without a time"),
+        (["2024-10-15T08:00:00Z"], ("%Y-%m-%dT%H:%M:%SZ",), "the times end in Z"),
+        (
+            ["15/10/2024 08:00:00"] * 3 + ["2024-10-15 08:00:00"],
+            ("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"),
+            "in 2 ways",
+        ),
+        (["15/10/2024 08:00:00"] * 3 + ["soon"], ("%d/%m/%Y %H:%M:%S",), "1 of 4 values fit none"),
+        (["1728950400"] * 2, ("%d/%m/%Y %H:%M:%S",), "seconds since 1970"),
+        (["45580.333"] * 2, ("%d/%m/%Y %H:%M:%S",), "a day as Excel counts it"),
+        (["1/10/2024 8:00"] * 2, ("%d/%m/%Y %H:%M:%S",), "stands in its place"),
+    ],
+)
+def test_times(draft: Draft, times: list[str], formats: tuple[str, ...], told: str | None) -> None:
+    found, contract = draft(HEAD + "".join(f"{time};4G;33,5\n" for time in times))
+    assert contract.shapes[0].timestamp_formats == formats
+    if told:
+        assert doubt(found, told)
+    else:
+        assert not [line for line in found.doubts if "%" in line and "Thời gian" in line]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "marks", "told"),
+    [
+        (["33.5", "1000"], (".", ""), None),
+        (["33,5", "1000"], (",", ""), None),
+        (["1.234,5", "33,5"], (",", "."), None),
+        (["1,234.5", "33.5"], (".", ","), None),
+        (["1.234", "5.678"], (".", ""), "by which 1.234 would be 1234"),
+        (["33.5", "33,5", "4.5"], (".", ""), "1 numbers do not fit"),
+    ],
+)
+def test_decimal_and_thousands_marks(
+    draft: Draft, numbers: list[str], marks: tuple[str, str], told: str | None
+) -> None:
+    found, contract = draft(HEAD + "".join(f"15/10/2024 08:00:00;4G;{number}\n" for number in numbers))
+    assert (contract.shapes[0].decimal, contract.shapes[0].thousands) == marks
+    if told:
+        assert doubt(found, told)
+    else:
+        assert not [line for line in found.doubts if line.startswith("decimal") or "numbers do not fit" in line]
+
+
+def as_cp1258(text: str) -> bytes:
+    """Vietnamese as Windows writes it: letters with hat or horn, then the tone by itself."""
+    out = b""
+    for letter in unicodedata.normalize("NFC", text):
+        try:
+            out += letter.encode("cp1258")
+        except UnicodeEncodeError:
+            parts = unicodedata.normalize("NFD", letter)
+            tones = "".join(part for part in parts if part in "\u0300\u0301\u0303\u0309\u0323")
+            base = unicodedata.normalize("NFC", "".join(part for part in parts if part not in tones))
+            out += (base + tones).encode("cp1258")
+    return out
+
+
+def is_known(encoding: str) -> bool:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        return False
+    return True
+
+
+TEXT = (
+    HEAD.replace("\n", ";Xã/Phường\n")
+    + "15/10/2024 08:00:00;4G;33,5;Phường Vĩnh Hoà\n15/10/2024 09:00:00;5G;3,5;Xã Đắc Lộc\n"
+)
+ROWS = TEXT.partition("\n")[2].encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (TEXT.encode(), "utf-8"),
+        (TEXT.encode("utf-8-sig"), "utf-8"),
+        (unicodedata.normalize("NFD", TEXT).encode(), "utf-8"),
+        (TEXT.encode("utf-16"), "utf-16"),
+        (TEXT.encode("utf-16-le"), "utf-16-le"),
+        (as_cp1258(TEXT), "cp1258"),
+        pytest.param(
+            TEXT.encode("tcvn3", errors="replace") if is_known("tcvn3") else b"",
+            "tcvn3",
+            marks=pytest.mark.skipif(not is_known("tcvn3"), reason="no codec tcvn3 here"),
+        ),
+        (TEXT.encode() + ROWS * 20 + b"15/10/2024 09:00:00;5G;3,5;X\xc3\n", "utf-8"),
+    ],
+)
+def test_encodings(draft: Draft, content: bytes, encoding: str) -> None:
+    _, contract = draft(content)
+    assert contract.shapes[0].encoding == encoding
+    assert set(contract.headers) == {"measured_at", "technology", "download_mbps", "commune_name"}
+
+
+def test_bytes_that_are_of_no_encoding_are_told(draft: Draft) -> None:
+    found, _ = draft(TEXT.encode() + ROWS * 20 + b"15/10/2024 09:00:00;5G;3,5;X\xc3\n")
+    assert doubt(found, "1 bytes are not utf-8", "line 44")
+
+
+def test_columns_that_say_nothing_and_marks_for_nothing_are_told(draft: Draft) -> None:
+    rows = [
+        f"15/10/2024 08:00:{n:02d};4G;{n + 1};Nha Trang;;{'2147483647' if n % 2 else n};{'NULL' if n else 'a'}"
+        for n in range(9)
+    ]
+    found, contract = draft(table("Thời gian đo;Loại mạng;Download (Mbps);City;Empty;Ping (ms);Nhà mạng", *rows))
+    assert set(contract.missing) == {"", "2147483647", "NULL"}
+    assert doubt(found, "'2147483647' is taken to stand for nothing", "Ping (ms) (4 rows)")
+    assert doubt(found, "'NULL' is taken to stand for nothing", "Nhà mạng (8 rows)")
+    assert doubt(found, "City: 'Nha Trang' in every row")
+    assert doubt(found, "Empty: empty in every row")
+    assert doubt(found, "not read", "'City'")
+
+
+def test_technologies_by_other_names_are_mapped_or_asked_about(draft: Draft) -> None:
+    found, contract = draft(
+        HEAD + "".join(f"15/10/2024 08:00:00;{name};33,5\n" for name in ("4g", "LTE", "WLAN", "Sat"))
+    )
+    assert contract.values["technology"] == {"lte": "4G", "wlan": "WiFi"}
+    assert doubt(found, "technology: 1 rows with 'sat'")
+
+
+@pytest.mark.parametrize(
+    ("header", "number", "told"),
+    [
+        ("Download (kbit/s)", "33500", "seems to be in kbit/s"),
+        ("downloadKbps", "33500", "seems to be in kbps"),
+        ("Download (Mbps)", "33500000", "not likely in Mbit/s"),
+        ("Download", "33.5", "names no unit"),
+        ("Download (Mbit/s)", "33.5", None),
+    ],
+)
+def test_a_unit_that_is_not_ours_is_told(draft: Draft, header: str, number: str, told: str | None) -> None:
+    found, _ = draft(table(f"Thời gian đo,Loại mạng,{header}", f"15/10/2024 08:00:00,4G,{number}"))
+    of_unit = [line for line in found.doubts if line.startswith(repr(header)) and "taken for" not in line]
+    assert [told in line for line in of_unit if told] == ([True] if told else [])
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_the_quote_is_the_mark_that_fields_stand_between(draft: Draft, quote: str) -> None:
+    row = f"{quote}15/10/2024 08:00:00{quote},4G,33.5,{quote}a,b{quote}"
+    _, contract = draft(table("Thời gian đo,Loại mạng,Download (Mbps),Thiết bị", row, row.replace("a,b", "c,d")))
+    assert contract.shapes[0].quote == quote
+
+
+def test_the_preview_is_what_staging_reads(draft: Draft) -> None:
+    found, _ = draft(HEAD + "15/10/2024 08:00:00;4g;33,5\n15/10/2024 08:00:00;4G;fast\n" + 14 * ROW)
+    assert len(found.preview) == 10
+    assert found.preview[0] == "row 2: measured_at=2024-10-15 08:00:00, technology=4G, download_mbps=33.5"
+    assert "read_error=download_mbps fast" in found.preview[1]
+    assert doubt(found, "of 16 rows 1 would be unreadable and 0 more lack")
+
+
+def test_a_draft_keeps_the_devices_to_itself(draft: Draft) -> None:
+    found, _ = draft(table("time,imei,tech,dl", *["2024-10-15 08:00:00,secret-device,4G,33.5"] * 300))
+    assert doubt(found, "one value stands for 300 of 300 rows")
+    assert "secret-device" not in "".join([found.text, *found.doubts, *found.preview])
+
+
+def test_a_header_cannot_write_the_contract(draft: Draft) -> None:
+    header = '"a\nname: evil","b: [","#c",Download (Mbps)'
+    found, contract = draft(table(header, '1,2,"x\n",3', "1,2,y,3"))
+    assert contract.name == "export"
+    assert contract.ignored == ("a\nname: evil", "b: [", "#c")
+    assert "\nname: evil" not in found.text
+
+
+def test_a_compressed_export_is_looked_at_too(draft: Draft) -> None:
+    _, contract = draft(gzip.compress((HEAD + "15/10/2024 08:00:00;4G;33,5\n").encode()), "export.csv.gz")
+    assert (contract.shapes[0].pattern, contract.shapes[0].delimiter) == ("*.csv.gz", ";")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "found"),
+    [
+        (b"PK\x03\x04...", "export.xlsx", "a workbook"),
+        (b'[{"a": 1}]', "export.json", "JSON"),
+        (gzip.compress(b"a,b\n1,2\n"), "export.csv", "gzip bytes"),
+        (b"a,b\n1,2\n", "export.csv.gz", "no gzip bytes"),
+        (gzip.compress(b"a,b\n1,2\n")[:-9], "export.csv.gz", "end-of-stream"),
+        (b"a,b\n", "export.csv", "no row"),
+        (b"", "export.csv", "no row"),
+    ],
+)
+def test_what_is_no_csv_is_told(draft: Draft, content: bytes, name: str, found: str) -> None:
+    with pytest.raises(UserError, match=found):
+        draft(content, name)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="FILE="):
+        draft_contract(tmp_path / "none.csv")
+
+
+@real("crowd_5g_gbk.csv")
+def test_the_crowd_export_decodes_wrongly_without_failing_and_has_a_sentinel(tmp_path: Path) -> None:
+    found = draft_contract(REAL / "crowd_5g_gbk.csv")
+    said = doubt(found, "utf-8 reads the same bytes without failing")
+    assert said.startswith("encoding gb18030")
+    for line in ("3,161", "8,952", "9,188"):
+        assert f"line {line}: '未知', not" in said
+    assert doubt(found, "'2147483647' is taken to stand for nothing", "cell_csiSinr (8,532 rows)")
+    assert doubt(found, "no column is measured_at")
+    assert doubt(found, "'user_uid'", "588 of 10,000 rows")
+    assert doubt(found, "of 10,000 rows 0 would be unreadable")
+    source = tmp_path / "drafted.yaml"
+    source.write_text(found.text, encoding="utf-8")
+    contract = read_contract(source)
+    assert "2147483647" in contract.missing
+    assert list(contract.headers) == [c for c in COLUMNS if c in contract.headers]
+    assert text_of(contract.headers["download_mbps"][0]) == "bandwidth_Mbps"
+
+
+@real("mlab_ndt_download_2019.csv")
+def test_the_mlab_export_is_read_in_full_once_its_technology_is_said(settings: Settings, tmp_path: Path) -> None:
+    file = REAL / "mlab_ndt_download_2019.csv"
+    text = draft_contract(file).text
+    source = tmp_path / "drafted.yaml"
+    source.write_text(text + "constants: {technology: Cố định}\n", encoding="utf-8")
+    month = Month(2019, 3)
+    of_contract = settings_in(tmp_path, source=source)
+    of_contract.exports_of(month).mkdir(parents=True)
+    (of_contract.exports_of(month) / file.name).write_bytes(file.read_bytes())
+    run_steps(of_contract, month, (land, stage, check_staging))
+    assert read_step(of_contract, "staging", month, "stage")["files"][file.name]["n_rows"] == 41_236
+    put_aside = read_step(of_contract, "quarantine", month, "check")["n_rows"]
+    assert set(put_aside) <= {"other_month", "duplicate", "implausible_value"}
