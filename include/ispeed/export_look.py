@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from ispeed import tcvn3
 from ispeed.errors import UserError
 
 BYTES_MAX: Final = 64 << 20
@@ -285,7 +286,8 @@ def _decode(data: bytes) -> tuple[str, str, list[str]]:
         )
     if data.isascii():
         return "utf-8", data.decode("ascii"), []
-    texts = {name: data.decode(name, errors="replace") for name in _ENCODINGS if _is_known(name)}
+    tcvn3.register()
+    texts = {name: data.decode(name, errors="replace") for name in _ENCODINGS}
     scores = {name: _likeness(text) for name, text in texts.items()}
     best = max(scores, key=lambda name: scores[name])
     doubts = []
@@ -304,14 +306,6 @@ def _decode(data: bytes) -> tuple[str, str, list[str]]:
         line = texts[best][: texts[best].index("\ufffd")].count("\n") + 1
         doubts.append(f"{n_lost:,} bytes are not {best}, first in line {line:,}: their rows will be put aside")
     return best, texts[best], doubts
-
-
-def _is_known(encoding: str) -> bool:
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        return False
-    return True
 
 
 def _likeness(text: str) -> float:

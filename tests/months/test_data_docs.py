@@ -19,7 +19,7 @@ from ispeed.tables import REPORT_TABLES
 from pipeline import run_steps, settings_in
 
 MONTH = Month(2024, 10)
-SUITES = ("staging_measurement", "core_measurement", *(table.name for table in REPORT_TABLES))
+SUITES = ("staging_measurement", "core_measurement", *(table.name for table in REPORT_TABLES), "month_drift")
 
 
 @pytest.fixture(scope="module")
