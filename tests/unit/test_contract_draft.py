@@ -18,7 +18,7 @@ from ispeed.lake import read_step
 from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.sample import make_exports
-from ispeed.settings import Settings
+from ispeed.settings import INCLUDE, Settings
 from ispeed.staging import stage
 from pipeline import run_steps, settings_in
 
@@ -185,6 +185,7 @@ def as_cp1258(text: str) -> bytes:
 
 
 def is_known(encoding: str) -> bool:
+    read_contract(INCLUDE / "sources" / "ispeed.yaml")  # our own codecs are there from then on
     try:
         codecs.lookup(encoding)
     except LookupError:
