@@ -23,7 +23,7 @@ from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.reports import build_reports
 from ispeed.sample import make_exports
-from ispeed.settings import Settings
+from ispeed.settings import INCLUDE, Settings
 from ispeed.share import publish
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
