@@ -17,7 +17,7 @@ from ispeed.lake import read_step
 from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.sample import make_exports
-from ispeed.settings import INCLUDE, Settings
+from ispeed.settings import Settings
 from ispeed.staging import stage
 from ispeed.tcvn3 import register
 from pipeline import run_steps, settings_in
