@@ -95,7 +95,10 @@ def test_a_quarantined_row_keeps_its_text_but_not_its_device(tmp_path: Path) -> 
     sync_registry(settings)
     run_steps(settings, month, BUILD[:3])
     path = settings.lake_of("quarantine", month) / "quarantine_measurement.parquet"
-    ((file, row, reason, detail, device, text),) = duckdb.read_parquet(str(path)).fetchall()
+    columns = "source_file, row_number, reason, detail, device_hash, original_text"
+    ((file, row, reason, detail, device, text),) = (
+        duckdb.read_parquet(str(path)).select(*columns.split(", ")).fetchall()
+    )
     assert (file, row, reason, detail) == ("a.csv", 3, "missing_required", None)
     assert '"upload_mbps":"7.5"' in text
     assert "SECRET" not in text + device
