@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 INDEX: Final = "index.html"
 _SAMPLE_PLACE: Final = "<!-- sample mark -->"
 _STYLE: Final = """
-body { font: 15px/1.5 "Segoe UI", Arial, sans-serif; color: #1f2328; max-width: 1100px; margin: 2rem auto }
+body { font: 15px/1.5 "Segoe UI", Arial, sans-serif; color: #1f2328; max-width: 1100px; margin: 2rem auto;
+  padding: 0 1.5rem }
 table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1.5rem }
 th, td { border: 1px solid #c8ccd1; padding: 0.35rem 0.6rem; text-align: left; vertical-align: top }
 td.n { text-align: right }
