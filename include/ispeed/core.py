@@ -12,7 +12,8 @@ from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
 from ispeed.policy import read_policy
-from ispeed.registry import copy_registry, match_operators, match_places, read_registry
+from ispeed.places import match_operators, match_places
+from ispeed.registry import copy_registry, read_registry
 from ispeed.settings import Settings
 
 
