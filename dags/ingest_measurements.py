@@ -26,6 +26,7 @@ from ispeed.airflow import (
     RETRIES,
     WaitForExport,
     announce_month,
+    check_task,
     month_param,
     no_retry_on_user_error,
     run_of,
@@ -61,7 +62,7 @@ def ingest_measurements():
 
         return staging.stage(*run_of(context))
 
-    @task(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
+    @check_task(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
     @no_retry_on_user_error
     def check_staging(**context):
         from ispeed import checks

@@ -20,7 +20,7 @@ from datetime import datetime
 
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
-from ispeed.airflow import CORE_MEASUREMENT, REPORTS, RETRIES, month_param, no_retry_on_user_error, run_of
+from ispeed.airflow import CORE_MEASUREMENT, REPORTS, RETRIES, check_task, month_param, no_retry_on_user_error, run_of
 
 
 @dag(
@@ -42,7 +42,7 @@ def publish_reports():
 
         return reports.build_reports(*run_of(context))
 
-    @task(task_display_name="Kiểm tra các bảng báo cáo")
+    @check_task(task_display_name="Kiểm tra các bảng báo cáo")
     @no_retry_on_user_error
     def check_reports(**context):
         from ispeed import reports

@@ -1,4 +1,5 @@
-"""The one module that knows Airflow: the month of a run, errors that end a task, the wait for an export, the assets."""
+"""The one module that knows Airflow: the month of a run, errors that end a task, the wait for an export, the assets,
+links from a task to the pages of its month."""
 
 from __future__ import annotations
 
@@ -10,8 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
-from airflow.sdk import Asset, BaseOperator, Context, Param
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -94,6 +98,54 @@ def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
     run = context["dag_run"]
     if run.partition_key is None and run.triggering_user_name != "dag_test":
         context["outlet_events"][asset].add_partitions(str(month_of(context)))
+
+
+def page_path(path: str) -> str:
+    """A path of Airflow's page, behind the prefix that it may be served under.
+
+    Without its host: readers reach it by more than one name.
+    """
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + path
+
+
+class QualityLink(BaseOperatorLink):
+    """From a check task to what the checks of its month found."""
+
+    name = "Chất lượng dữ liệu"
+    page = ""
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The page's path; asked for in the task's own process when it has ended, well or not."""
+        return page_path(f"/ispeed/{month_of(operator.context)}/{self.page}")
+
+
+class DataDocsLink(QualityLink):
+    """From a check task to Great Expectations' own pages of its month."""
+
+    name = "Data Docs"
+    page = "data-docs/index.html"
+
+
+class CheckOperator(DecoratedOperator, PythonOperator):
+    """A Python task that runs checks, with links to the pages that tell what they found."""
+
+    operator_extra_links = (QualityLink(), DataDocsLink())
+    custom_operator_name = "@check_task"
+    context: Context
+
+    def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
+        upstream = {"python_callable": python_callable}
+        super().__init__(kwargs_to_upstream=upstream, python_callable=python_callable, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        # Links are asked for without it.
+        self.context = context
+        return super().execute(context)
+
+
+def check_task(**arguments: Any) -> TaskDecorator:
+    """As `@task(…)`, for a task that runs checks."""
+    return task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
 
 
 class ExportTrigger(BaseTrigger):
