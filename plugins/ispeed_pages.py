@@ -40,7 +40,7 @@ def pages() -> Any:
     from ispeed.airflow import month_of
     from ispeed.errors import UserError
     from ispeed.months import Month
-    from ispeed.quality import months_with_quality, read_data_docs, read_quality
+    from ispeed.quality import read_data_docs, read_qualities, read_quality
     from ispeed.quality_page import message_page, month_page, months_page
     from ispeed.settings import Settings
 
@@ -70,7 +70,7 @@ def pages() -> Any:
 
     @app.get("/")
     def months() -> HTMLResponse:
-        return found(months_page(months_with_quality(Settings.from_environment())))
+        return found(months_page(read_qualities(Settings.from_environment())))
 
     @app.get("/runs/{dag_id}/{run_id}", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
     def month_of_run(dag_id: str, run_id: str, session: SessionDep) -> RedirectResponse:

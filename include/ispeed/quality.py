@@ -81,6 +81,11 @@ class MonthQuality:
         return tuple(result for result in self.results if not result.passed and result.severity == "critical")
 
     @property
+    def last_step(self) -> Step:
+        """The last step that the last run finished; the first one always is."""
+        return [step for step in self.steps if step.is_current][-1]
+
+    @property
     def next_step(self) -> Step | None:
         """The first step that the last run did not finish, None where it finished all."""
         return next((step for step in self.steps if not step.is_current), None)
@@ -97,15 +102,17 @@ class MonthQuality:
         return self.n_raw == self.n_accepted + self.n_quarantined
 
 
-def months_with_quality(settings: Settings) -> list[Month]:
-    """The months that have landed, newest first."""
+def read_qualities(settings: Settings) -> list[MonthQuality]:
+    """What is noted of every month that has landed, newest first."""
     months = []
-    for note in settings.lake.glob("landing/month=*/landing.json"):
+    for folder in settings.lake.glob("landing/month=*"):
         try:
-            months.append(Month.parse(note.parent.name.removeprefix("month=")))
+            months.append(Month.parse(folder.name.removeprefix("month=")))
         except UserError:
+            # Somebody's copy, such as month=2024-10.old
             continue
-    return sorted(months, reverse=True)
+    qualities = (read_quality(settings, month) for month in sorted(months, reverse=True))
+    return [quality for quality in qualities if quality is not None]
 
 
 def read_quality(settings: Settings, month: Month) -> MonthQuality | None:

@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ispeed.checks import row_reasons
 from ispeed.data_docs import STYLE
-from ispeed.months import Month
 from ispeed.quality import MonthQuality
 from ispeed.settings import INCLUDE
 from ispeed.staging import LOCAL_ZONE
@@ -42,8 +41,8 @@ def month_page(quality: MonthQuality) -> str:
     )
 
 
-def months_page(months: Sequence[Month]) -> str:
-    """The months that there is something to read of; its links lead to `YYYY-MM/` below its address."""
+def months_page(months: Sequence[MonthQuality]) -> str:
+    """A line a month, to see where each stands; its links lead to `YYYY-MM/` below its address."""
     return _render("months.html", "Chất lượng dữ liệu theo tháng", months=months)
 
 

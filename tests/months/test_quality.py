@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ispeed.database import Database
 from ispeed.errors import CheckFailed
 from ispeed.landing import land
 from ispeed.months import Month
-from ispeed.quality import MonthQuality, months_with_quality, read_data_docs, read_quality
+from ispeed.quality import MonthQuality, read_data_docs, read_qualities, read_quality
 from ispeed.quality_page import month_page, months_page
 from ispeed.registry import sync_registry
 from ispeed.settings import Settings
@@ -65,13 +66,19 @@ def test_the_numbers_are_those_that_were_published(published_demo: PublishedDemo
         published[key] = published.get(key, 0) + row["n_rows"]
     assert told == published
     assert quality.adds_up is True
+    assert "19.559 dòng chấp nhận + 440 dòng cách ly (KHÔNG KHỚP)" in text_of(
+        month_page(replace(quality, n_accepted=19_559))
+    )
     assert "20.000 dòng nhận = 19.560 dòng chấp nhận + 440 dòng cách ly (khớp)" in page
     assert "Cách ly: Trùng lặp duplicate 150 0,8%" in page
     assert "Xã của mã khác xã nơi đo commune_mismatch 412 2,1%" in page
     assert "ispeed_2024-10_2.csv.gz 6.147 tỷ lệ mất gói (Không dùng trong số liệu)" in page
     assert "Đã xong mọi bước. 14 cảnh báo. Bản đang phát hành: r1 ." in page
-    assert months_with_quality(settings) == [Month(2024, 10), Month(2024, 9), Month(2024, 8)]
-    assert 'href="2024-10/"' in months_page(months_with_quality(settings))
+    (settings.lake / "landing" / "month=2024-10.old").mkdir()
+    months = read_qualities(settings)
+    assert [quality.month for quality in months] == [Month(2024, 10), Month(2024, 9), Month(2024, 8)]
+    assert "10/2024 Đã xong mọi bước 20.000 19.560 440 14 r1 09/2024" in text_of(months_page(months))
+    assert 'href="2024-10/"' in months_page(months)
 
 
 def test_each_warning_is_told_in_the_log_in_the_workbook_and_on_the_page(
