@@ -6,18 +6,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.models.xcom import XComModel
 from airflow.plugins_manager import get_fastapi_plugins
 from airflow.sdk import DAG
+from airflow.utils.session import create_session
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
+from ispeed import checks, landing, staging
 from ispeed.airflow import page_path
+from ispeed.errors import CheckFailed
 from ispeed.quality_page import TASKS
 from ispeed.settings import INCLUDE, PROJECT
 
@@ -105,6 +111,31 @@ def test_every_answer_forbids_scripts_and_is_not_kept(app: FastAPI, auth_manager
 def test_who_is_not_logged_in_is_led_to_the_login_and_back(app: FastAPI) -> None:
     page = TestClient(app, base_url="http://airflow.test").get("/2024-10/").text
     assert 'href="/api/v2/auth/login?next=http%3A//airflow.test/2024-10/"' in page
+
+
+def test_a_check_task_that_stops_the_month_has_its_links_too(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "2024-10").mkdir()
+    for name in ("a.csv", ".done"):
+        (tmp_path / "2024-10" / name).touch()
+    monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
+    for module, name in ((landing, "land"), (staging, "stage")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+
+    def stop(*_: object) -> None:
+        raise CheckFailed("month 2024-10", "3 rows", "none", "mend the file")
+
+    monkeypatch.setattr(checks, "check_staging", stop)
+    run = dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"})
+    assert run.state == "failed"
+    with create_session() as session:
+        pushed = session.scalars(select(XComModel).where(XComModel.run_id == run.run_id))
+        links = {row.key: row.value for row in pushed if row.task_id == "check_staging"}
+    assert links == {
+        "_link_QualityLink": "/ispeed/2024-10/",
+        "_link_DataDocsLink": "/ispeed/2024-10/data-docs/index.html",
+    }
 
 
 def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DAG]) -> None:
