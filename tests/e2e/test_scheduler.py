@@ -36,7 +36,6 @@ class Backfilled:
     settings: Settings
     services: Services
     states: dict[Month, str]
-    deadline: float
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def backfilled(environment: dict[str, str], folder: Path) -> Iterator[Backfilled
 
     with logs_where_it_fails(folder / "var"), Services("e2e", environment, folder / "var" / "log") as services:
         say(f"services ready at {services.url}")
-        yield Backfilled(settings, services, backfill(services, MONTHS, say), started + SECONDS)
+        yield Backfilled(settings, services, backfill(services, MONTHS, say))
 
 
 @contextmanager
@@ -200,12 +199,12 @@ def test_nobody_reads_a_page_without_login_and_forged_addresses_are_not_found(ba
 def test_a_run_by_hand_with_the_parameter_month_changes_nothing(backfilled: Backfilled, folder: Path) -> None:
     services = backfilled.services
     with logs_where_it_fails(folder / "var"):
-        n_runs = len(services.runs("publish_reports"))
+        n_runs, deadline = len(services.runs("publish_reports")), time.monotonic() + SECONDS
         by_hand = {"logical_date": None, "conf": {"month": KEYS[-1]}}
         services.request("POST", "/api/v2/dags/ingest_measurements/dagRuns", by_hand)
         while len(runs := services.runs("publish_reports")) == n_runs or runs[0]["state"] not in FINISHED:
             services.check_alive()
-            assert time.monotonic() < backfilled.deadline
+            assert time.monotonic() < deadline
             time.sleep(1)
         assert (runs[0]["partition_key"], runs[0]["state"]) == (KEYS[-1], "success")
         assert published(backfilled.settings) == [(key, 1, "published") for key in KEYS], "unchanged: nothing new"
