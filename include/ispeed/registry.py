@@ -13,7 +13,7 @@ from typing import Any
 
 from ispeed.engine import Engine
 from ispeed.errors import UserError
-from ispeed.lake import registry_lock, replaced_folder
+from ispeed.lake import recover_folder, registry_lock, replaced_folder
 from ispeed.months import Month
 from ispeed.registry_checks import TABLES, checked_tables
 from ispeed.registry_files import read_registry_files
@@ -51,6 +51,7 @@ def sync_registry(settings: Settings, *, rewrite_published: bool = False, dry_ru
         log.warning("%s", warning)
     folder = settings.lake / "registry"
     with registry_lock(settings, to_write=True):
+        recover_folder(folder)
         stored = read_note(folder)
         before = read_tables(folder) if stored else None
         version = version_of(tables)
