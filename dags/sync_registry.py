@@ -6,8 +6,8 @@ dùng, rồi ghi thành bảng có ngày hiệu lực. Số liệu của mỗi t
 
 - **Đầu vào:** các tệp `communes`, `commune_succession`, `operators`, `organisations`, `referral_codes` (`.csv` hoặc
   `.xlsx`) trong thư mục `ISPEED_REGISTRY`.
-- **Đầu ra:** các bảng danh mục trong `ISPEED_LAKE/registry/`; mọi phiên bản đã dùng trong `registry/versions/`, kèm ngày
-  nhận và các dòng khác với phiên bản trước. Tệp không đổi thì không có phiên bản mới.
+- **Đầu ra:** các bảng danh mục trong `ISPEED_LAKE/registry/`; mọi phiên bản đã dùng trong `registry/versions/`, kèm
+  ngày nhận và các dòng khác với phiên bản trước. Tệp không đổi thì không có phiên bản mới.
 - **Lịch:** 02:00 mỗi ngày (giờ Việt Nam). Nếu tệp có lỗi, tác vụ dừng và nêu mọi chỗ sai: tệp, dòng, cột; bảng cũ giữ
   nguyên. Nếu thay đổi làm số liệu của tháng đã phát hành khác đi, tác vụ cũng dừng và liệt kê các tháng đó.
 - **Làm lại:** sửa tệp rồi bấm *Trigger*. Chạy lại nhiều lần cho cùng một kết quả. Nếu thay đổi động đến tháng đã phát

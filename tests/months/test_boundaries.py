@@ -37,7 +37,7 @@ def test_a_month_has_the_units_of_its_time(published: Settings, month: Month, n:
 
 
 def test_code_22366_is_three_units(published: Settings) -> None:
-    """Phường Phước Tiến in 10/2024, phường Tân Tiến in 12/2024, phường Nha Trang in 08/2025: each with its own figures."""
+    """Phường Phước Tiến in 10/2024, phường Tân Tiến in 12/2024, phường Nha Trang in 08/2025."""
     found = {month: communes(published, month)["22366"] for month in (OCTOBER, DECEMBER, AUGUST)}
     assert [(row["kind"], row["commune_name"], row["district_name"]) for row in found.values()] == [
         ("phường", "Phước Tiến", "Thành phố Nha Trang"),

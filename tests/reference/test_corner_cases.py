@@ -113,7 +113,7 @@ def test_phuong_van_thanh_and_xa_van_thanh_stay_apart(run_month: Callable[..., T
     mobile = [row for row in tables["report_commune_month"] if row["network"] == "mobile"]
     found = {(row["commune_code"], row["kind"]): row["n_measurements"] for row in mobile if row["n_measurements"]}
     assert found == {("22348", "phường"): 5, ("22519", "xã"): 4}
-    assert [(flag["row_number"], flag["reason"]) for flag in tables["flags"]] == [(11, "unknown_commune")]
+    assert [flag["row_number"] for flag in tables["flags"] if flag["reason"] == "unknown_commune"] == [11]
 
 
 def test_a_code_of_a_commune_that_ended_keeps_that_commune_s_name(run_month: Callable[..., Tables]) -> None:
