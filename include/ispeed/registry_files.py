@@ -47,6 +47,7 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
 # Few brands ever change their host network: a file without these columns holds for all time.
 _OPTIONAL: Final = {"operators": VALIDITY}
 _HEADER_ROWS = 30
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EXCEL_ERRORS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!")
 # What Excel makes of a long number in a cell that is not text: 5.3033E+11.
 _ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
@@ -161,18 +162,20 @@ def _read_entries(settings: Settings, name: str, path: Path) -> list[Entry]:
                 "the columns " + ", ".join(_required(name)),
                 "add or rename the column",
             )
-    places = {column: header.index(column) if column in header else len(header) for column in FILES[name]}
-    return [_entry(settings, f"file {path.name}, row {number}", places, cells) for number, cells in rows[1:]]
+    places = {column: header.index(column) if column in header else None for column in FILES[name]}
+    entries = [_entry(settings, f"file {path.name}, row {number}", places, cells) for number, cells in rows[1:]]
+    # A note beside the table is no row of it.
+    return [entry for entry in entries if any(entry.values.values())]
 
 
 def _required(name: str) -> list[str]:
     return [column for column in FILES[name] if column not in _OPTIONAL.get(name, ())]
 
 
-def _entry(settings: Settings, place: str, places: Mapping[str, int], cells: Sequence[str]) -> Entry:
+def _entry(settings: Settings, place: str, places: Mapping[str, int | None], cells: Sequence[str]) -> Entry:
     values: dict[str, str | None] = {}
     for column, at in places.items():
-        text = cells[at] if at < len(cells) else ""
+        text = cells[at] if at is not None and at < len(cells) else ""
         if len(text.encode()) > settings.field_bytes_max:
             raise UserError(
                 f"{place}, column {column}",
@@ -182,7 +185,9 @@ def _entry(settings: Settings, place: str, places: Mapping[str, int], cells: Seq
             )
         if text in _EXCEL_ERRORS:
             raise UserError(f"{place}, column {column}", f"{text}, an error of Excel's", "a value", "mend the formula")
-        values[column] = normalise(text) or None
+        values[column] = value = normalise(text) or None
+        if value and _CONTROL.search(value):
+            raise UserError(f"{place}, column {column}", repr(value), "a text without control characters", "correct it")
     return Entry(place, values)
 
 
