@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/include
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test month backfill sync up contract lint format lock docs clean
+.PHONY: help demo test month backfill sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -29,8 +29,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
 	@touch $@
 
-demo: $(VENV)/.run ## sample exports where there are none, every DAG for 2024-10, and what was published
-	@$(BIN)/python -m ispeed demo
+demo: $(VENV)/$(if $(PROVINCE),.dev,.run) ## sample exports where there are none, every DAG for 2024-10, what was published (PROVINCE=48)
+	@$(BIN)/python -m ispeed demo $(PROVINCE)
 
 month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
 	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10))
@@ -46,6 +46,9 @@ up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 
 contract: $(VENV)/.run ## a first source contract for an unknown export: make contract FILE=export.csv OUT=new.yaml
 	@$(BIN)/python -m ispeed contract "$(or $(FILE),$(error give the export: make contract FILE=export.csv))" $(if $(OUT),--out "$(OUT)")
+
+registry: $(VENV)/.dev ## first registry and policy of any province: make registry PROVINCE=48
+	@$(BIN)/python -m ispeed registry $(or $(PROVINCE),$(error give the province: make registry PROVINCE=48)) $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest $(TESTS)

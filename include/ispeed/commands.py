@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a fault, 2 for something that the user must mend."""
     parser = argparse.ArgumentParser(prog="python -m ispeed", description="i-Speed monthly reports")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="make sample exports where there are none, and publish 2024-10")
+    demo = commands.add_parser("demo", help="make sample exports where there are none, and publish 2024-10")
+    demo.add_argument("province", metavar="CODE", nargs="?", help="another province, in a folder of its own")
     month = commands.add_parser("month", help="run every DAG for one month, here and now")
     month.add_argument("month", metavar="YYYY-MM")
     backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     contract = commands.add_parser("contract", help="draft the source contract of an unknown csv or csv.gz export")
     contract.add_argument("file", metavar="FILE", type=Path)
     contract.add_argument("--out", metavar="YAML", type=Path, help="where to write it; else it is printed")
+    registry = commands.add_parser("registry", help="first registry files and policy for any province")
+    registry.add_argument("province", metavar="CODE")
+    registry.add_argument("--out", metavar="FOLDER", type=Path, help="where to write them")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match chosen.command:
             case "demo":
-                return run_demo()
+                return run_demo(chosen.province)
             case "month":
                 return run_months([Month.parse(chosen.month)])
             case "backfill":
@@ -71,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_up()
             case "contract":
                 return run_contract(chosen.file, chosen.out)
+            case "registry":
+                return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
             case _:
                 return run_docs()
     except UserError as error:
@@ -84,11 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def run_demo() -> int:
+def run_demo(province: str | None = None) -> int:
     """Publish 2024-10 from sample exports, made where the exports folder has no month.
 
     With sample exports the months before it are published first, so that October can be compared with September.
+    Another province has its own registry, policy, lake and share.
     """
+    if province is not None:
+        folder = _province_folder(province)
+        if not (folder / "registry").exists():
+            run_registry(province, folder)
+        os.environ.update(ISPEED_VAR=str(folder), ISPEED_POLICY=str(folder / "policy.yaml"))
     settings = Settings.from_environment()
     months: Sequence[Month] = DEMO_MONTHS[-1:]
     if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
@@ -233,6 +245,22 @@ def run_contract(file: Path, out: Path | None) -> int:
     return OK
 
 
+def run_registry(province: str, folder: Path) -> int:
+    """Write first registry files and policy for a province, and say how to use them."""
+    from ispeed.province_seed import write_province_seed
+
+    counts = write_province_seed(province, folder)
+    print(
+        f"{counts.name}: {counts.n_before} communes up to 30/06/2025, {counts.n_after} from 01/07/2025, "
+        f"{counts.n_districts} districts"
+    )
+    if counts.without_communes:
+        print("had no communes, and so no unit of this registry: " + ", ".join(counts.without_communes))
+    print(f"written: {shown(folder)}; read its README.md, then:")
+    print(f"  ISPEED_REGISTRY={shown(folder / 'registry')} ISPEED_POLICY={shown(folder / 'policy.yaml')}")
+    return OK
+
+
 def run_docs() -> int:
     """Write the pages of docs/ that are made from the code."""
     os.environ.update(airflow_environment())
@@ -280,6 +308,13 @@ def _seed_registry(settings: Settings) -> None:
     shutil.copytree(INCLUDE / "registry", partial)
     partial.rename(settings.registry)
     print(f"seed registry copied to {shown(settings.registry)}")
+
+
+def _province_folder(province: str) -> Path:
+    # The code becomes part of a path before anyone has looked it up.
+    if not re.fullmatch(r"\d{2}", province):
+        raise UserError("province", repr(province), "a code of two digits, such as 48", "give PROVINCE=48")
+    return Path(os.environ.get("ISPEED_VAR") or PROJECT / "var").absolute() / "provinces" / province
 
 
 def _months(first: Month, last: Month) -> list[Month]:

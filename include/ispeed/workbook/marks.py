@@ -64,7 +64,9 @@ def figure(row: Row, column: str) -> object:
     value = row[column]
     if value is not None:
         return CHANGE_SIGNS.get(str(value), value) if column == "change_sign" else value
-    if column in ("download_mbps_median_change", "change_sign"):
+    if column == "change_sign":
+        return WITHHELD
+    if column == "download_mbps_median_change":
         return CHANGE_MARKS.get(str(row["change_reason"]), WITHHELD)
     if row["reason"]:
         return WITHHELD
