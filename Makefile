@@ -38,7 +38,7 @@ month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
 backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
 	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10))
 
-sync: $(VENV)/.run ## take over the registry files; DRY=1 only says what they change, REWRITE_PUBLISHED=1 also past months
+sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
 	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)
 
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C

@@ -156,7 +156,7 @@ def _causes(settings: Settings, month: Month, published: Row | None, origin: Map
         "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
         "Cách đọc tệp (hợp đồng nguồn) thay đổi": before_inputs.get("contract") != inputs["contract"],
         # Most of what a new version changes has nothing to do with this month.
-        _REGISTRY_CHANGED: before_registry.get("as_of_month") != registry["as_of_month"],
+        _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry["as_of_month"]),
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -128,6 +130,26 @@ def test_a_version_comes_back_under_a_new_number(own: Settings) -> None:
 def test_a_dry_run_takes_nothing_over(own: Settings) -> None:
     assert sync_registry(own, dry_run=True)["is_new"]
     assert not (own.lake / "registry").exists()
+
+
+def test_the_command_says_what_the_files_change(own: Settings) -> None:
+    environment = os.environ | {
+        "ISPEED_VAR": str(own.lake.parent),
+        "ISPEED_REGISTRY": str(own.registry),
+        "PYTHONPATH": str(INCLUDE),
+    }
+
+    def told(*options: str) -> list[str]:
+        command = [sys.executable, "-m", "ispeed", "sync", *options]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    rows = "(commune 273, commune_succession 222, operator 31, referral_code 259, organisation 42)"
+    assert told()[-1] == f"version 1 was taken over {rows}"
+    put(own, "organisations", "SO-NV,Sở Nội vụ,department,,50,,", "SO-NV,Sở Nội vụ,department,,60,,")
+    line = "organisation SO-NV changed: headcount 50 → headcount 60"
+    assert told("--dry-run") == [line, f"version 2 would be taken over {rows}"]
+    assert told() == [line, "registry version 2 taken over", f"version 2 was taken over {rows}"]
+    assert told() == [f"unchanged: version 2 stands {rows}"]
 
 
 class Killed(BaseException):
