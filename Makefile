@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/include
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test month backfill up contract registry lint format lock docs clean
+.PHONY: help demo test month backfill sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -37,6 +37,9 @@ month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
 
 backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
 	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10))
+
+sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
+	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)
 
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up

@@ -640,6 +640,7 @@ def reference_tables(
         coded,
         "report_referral_code_month",
         ["network", "referral_code"],
+        same_holders(codes, None if previous is None else previous["report_referral_code_month"]),
     )
     held = rows[rows["holder_kind"] == "organisation"].assign(organisation_code=lambda kept: kept["holder_code"])
     organisation = add_per_head(
@@ -668,7 +669,9 @@ def reference_tables(
             policy,
         ),
         "report_commune_technology_month": add_rank(technology, ["network", "technology"]),
-        "report_referral_code_month": add_mix(referral_code, coded, ["network", "referral_code"], policy),
+        "report_referral_code_month": add_mix(
+            add_earlier(referral_code, coded), coded, ["network", "referral_code"], policy
+        ),
         "report_organisation_month": add_mix(organisation, held, ["network", "organisation_code"], policy),
         "report_operator_month": add_rank(operator, ["network", "technology"]),
         "report_province_month": add_mix(province, rows, ["network"], policy),
@@ -705,17 +708,43 @@ def codes_of_month(
         validities = valid[valid["referral_code"] == code]
         if validities.empty:
             validities = codes[codes["referral_code"] == code]
-        kind = holder = name = ""
-        if len(validities):
-            latest = validities.iloc[-1]
-            kind, holder = latest["holder_kind"], latest["holder_code"]
-            people, column = (communes, "commune") if kind == "commune" else (organisations, "organisation")
-            held_by, day = people[people[f"{column}_code"] == holder], min(last, latest["ends"])
-            name = name_as_of(held_by, f"{column}_name", day)
-            if kind == "commune":  # phường and xã of one name are two units: the kind belongs to the name
-                name = f"{name_as_of(held_by, 'kind', day).capitalize()} {name}"
-        lines.append((code, kind, holder, name))
-    return pd.DataFrame(lines, columns=["referral_code", "holder_kind", "holder_code", "holder_name"])
+        held = [
+            (kind, holder, holder_name(kind, holder, communes, organisations, min(last, ends)), starts)
+            for kind, holder, starts, ends in validities[["holder_kind", "holder_code", "starts", "ends"]].to_numpy()
+        ]
+        kind, holder, name, since = held[-1] if held else ("", "", "", None)
+        handed_on = len(held) > 1 and since > first and held[-2][:2] != held[-1][:2]
+        lines.append((code, kind, holder, name, since if handed_on else None, held[-2][2] if handed_on else ""))
+    columns = ["referral_code", "holder_kind", "holder_code", "holder_name", "holder_since", "earlier_holder_name"]
+    return pd.DataFrame(lines, columns=columns).astype(object)
+
+
+def holder_name(kind: str, code: str, communes: pd.DataFrame, organisations: pd.DataFrame, day: date) -> str:
+    if kind == "organisation":
+        return name_as_of(organisations[organisations["organisation_code"] == code], "organisation_name", day)
+    held_by = communes[communes["commune_code"] == code]
+    # Phường and xã of one name are two units: the kind belongs to the name.
+    return f"{name_as_of(held_by, 'kind', day).capitalize()} {name_as_of(held_by, 'commune_name', day)}"
+
+
+def add_earlier(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Of a code that was handed on within the month, how much was measured before that day."""
+    n_rows: list[int | None] = []
+    for cell in table.itertuples():
+        own = rows[(rows["network"] == cell.network) & (rows["referral_code"] == cell.referral_code)]
+        n_rows.append(None if cell.holder_since is None else int((own["day"] < cell.holder_since).sum()))
+    return table.assign(n_measurements_earlier=pd.Series(n_rows, index=table.index, dtype=object))
+
+
+def same_holders(codes: pd.DataFrame, previous: pd.DataFrame | None) -> set[Hashable]:
+    """Codes with one holder, the same one, in this month and the one before. A commune's name says which unit it is."""
+    if previous is None:
+        return set()
+    both = codes.merge(previous.drop_duplicates("referral_code"), on="referral_code", suffixes=("", "_before"))
+    for name in ("holder_kind", "holder_code", "holder_name"):
+        changed = both[name].fillna("") != both[f"{name}_before"].fillna("")
+        both = both[~changed | ((name == "holder_name") & (both["holder_kind"] != "commune"))]
+    return set(both.loc[both["holder_since"].isna() & both["holder_since_before"].isna(), "referral_code"])
 
 
 def name_as_of(versions: pd.DataFrame, column: str, day: date) -> str:

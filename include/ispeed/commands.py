@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | up | contract | registry | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
+    sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
+    sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
+    sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
     contract = commands.add_parser("contract", help="draft the source contract of an unknown csv or csv.gz export")
     contract.add_argument("file", metavar="FILE", type=Path)
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_months([Month.parse(chosen.month)])
             case "backfill":
                 return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
+            case "sync":
+                return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
                 return run_up()
             case "contract":
@@ -178,6 +183,26 @@ def run_backfill(first: Month, last: Month) -> int:
         print(f"logs: {shown(logs)}/backfill-*.log and {shown(task_logs)}", file=sys.stderr)
         return FAULT
     print_publication(settings, months[-1])
+    return OK
+
+
+def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
+    """Take over the registry files, or with `dry_run` only say what they change."""
+    from ispeed.registry import sync_registry
+
+    settings = Settings.from_environment()
+    _seed_registry(settings)
+    # What differs and what is odd is told by the log, here as in Airflow.
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("ispeed").setLevel(logging.INFO)
+    report = sync_registry(settings, dry_run=dry_run, rewrite_published=rewrite_published)
+    n_rows = ", ".join(f"{name} {n:,}" for name, n in report["n_rows"].items())
+    if not report["is_new"]:
+        print(f"unchanged: version {report['number']} stands ({n_rows})")
+    else:
+        print(f"version {report['number']} {'would be' if dry_run else 'was'} taken over ({n_rows})")
+    if dry_run and report["rewritten_months"]:
+        print("it would be refused without REWRITE_PUBLISHED=1")
     return OK
 
 

@@ -14,6 +14,8 @@ from ispeed.months import Month
 from ispeed.places import match_operators, match_places
 from ispeed.policy import read_policy
 from ispeed.registry import copy_registry, read_registry
+from ispeed.registry_history import tables_of
+from ispeed.registry_month import as_of_month
 from ispeed.settings import Settings
 
 
@@ -43,11 +45,13 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         stop_where_critical(month, results)
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
+        met = engine.rows("select distinct referral_code from core_measurement where referral_code is not null")
+        as_of = as_of_month(tables_of(engine), month, {row["referral_code"] for row in met})
         flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
         note = {
             "inputs": staging["inputs"],
             "policy": policy.fingerprint,
-            "registry": registry,
+            "registry": registry | {"as_of_month": as_of},
             "n_accepted": engine.value("select count(*) from core_measurement"),
             "n_flagged": {row["reason"]: row["n_rows"] for row in flags},
             "results": [asdict(result) for result in results],

@@ -76,6 +76,13 @@ class Database:
         publication = self.publication(month)
         return publication["revision"] if publication else None
 
+    def current_revisions(self) -> dict[Month, int]:
+        """The latest published revision of every month that has one, in order."""
+        table = _DECLARED["publication"]
+        query = sa.select(table.c.month, table.c.revision).where(table.c.state == "published").order_by(table.c.month)
+        with self._engine.connect() as connection:
+            return {Month(row.month.year, row.month.month): row.revision for row in connection.execute(query)}
+
     def publication(self, month: Month, revision: int | None = None) -> Row | None:
         """A month's latest published revision, or the one that is asked for."""
         table = _DECLARED["publication"]

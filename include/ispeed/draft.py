@@ -23,6 +23,7 @@ from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import Landing, read_landing
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
+from ispeed.publication import published_origin
 from ispeed.reports import read_report
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, Table
@@ -36,6 +37,7 @@ _WINDOWS = {
     "day": "một ngày, giờ Việt Nam",
     "month": "một tháng",
 }
+_REGISTRY_CHANGED = "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ADAPTED = {"text": "string", "integer": "integer", "double": "number", "date": "date", "timestamp": "datetime"}
 
@@ -147,19 +149,23 @@ def _causes(settings: Settings, month: Month, published: Row | None, origin: Map
     """Vietnamese sentences on what differs from the published revision; none on a first issue."""
     if published is None:
         return []
-    manifest = settings.share_of(month) / f"r{published['revision']}" / "manifest.json"
-    before = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    before = published_origin(settings, month, published["revision"])
     before_inputs, inputs = before.get("inputs", {}), origin["inputs"]
+    before_registry, registry = before.get("registry") or {}, origin["registry"]
     sentences = {
         "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
         "Cách đọc tệp (hợp đồng nguồn) thay đổi": before_inputs.get("contract") != inputs["contract"],
-        "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi": before.get("registry") != origin["registry"],
+        # Most of what a new version changes has nothing to do with this month.
+        _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry["as_of_month"]),
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),
         "Số liệu tháng trước được phát hành lại": before.get("previous_revision") != origin["previous_revision"],
     }
-    return [sentence for sentence, differs in sentences.items() if differs]
+    causes = [sentence for sentence, differs in sentences.items() if differs]
+    if not causes and before_registry.get("version") != registry["version"]:
+        causes.append(_REGISTRY_CHANGED)
+    return causes
 
 
 def _changes(

@@ -148,6 +148,19 @@ def _value_as_of(path: Path, document: dict[str, Any], name: str, day: date) -> 
             "a list of value, valid_from (a day such as 2025-03-01, without quotes) and source",
             "correct it",
         ) from error
+    for entry in entries:
+        if not (isinstance(entry.get("source"), str) and entry["source"].strip()):
+            raise UserError(
+                f"{path}, values.{name}",
+                f"value {entry.get('value')!r} without a source",
+                "source: on whose word it holds, such as a decision's number and day",
+                "add it",
+            )
+    days = [entry.get("valid_from", date.min) for entry in entries]
+    if len(days) > len(set(days)):
+        raise UserError(
+            f"{path}, values.{name}", "two values valid from the same day", "one on any day", "correct a valid_from"
+        )
     if not valid:
         raise UserError(
             f"{path}, values.{name}", f"no value valid on {day}", "one with valid_from on or before it", "add it"

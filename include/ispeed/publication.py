@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ispeed.database import Database
 from ispeed.months import Month
@@ -39,6 +41,13 @@ def print_publication(settings: Settings, month: Month, before: int | None = Non
                 f"communes     {row['n_communes']}, of which {row['n_communes_publishable']} with at least 30 mobile "
                 f"measurements and {row['n_communes_assessable']} with at least 300"
             )
+
+
+def published_origin(settings: Settings, month: Month, revision: int) -> dict[str, Any]:
+    """What a revision was made from, as its manifest says; nothing where its folder is gone."""
+    manifest = settings.share_of(month) / f"r{revision}" / "manifest.json"
+    origin: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    return origin
 
 
 def shown(path: Path) -> str:

@@ -51,10 +51,10 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     require_passed(month, core["results"])
     with month_lock(settings, month), open_engine() as engine:
         _read_core(engine, settings, month, policy)
-        previous = _add_previous(engine, settings, month)
         engine.create("core_sample", "core/core_sample.sql")
         for name in _STEPS:
             engine.create(name, f"report/{name}.sql")
+        previous = _add_previous(engine, settings, month)
         counts = engine.rows("select distinct n from cell_value")
         engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
         for name in ("cell_metric", "cell_figure", "cell_rank"):
@@ -125,11 +125,13 @@ def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy)
 def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | None:
     """Make `previous_figure`: medians of the month before as last published. Returns that revision, None if none.
 
-    A commune stands in it only where it is the same unit of the registry in both months: codes are reused.
+    A commune stands in it only where it is the same unit of the registry in both months, and a referral code only
+    where it had one holder throughout: codes are reused.
     """
     database = Database(settings.database_url)
     revision = database.current_revision(month.previous)
     same_unit = _same_units(engine, month)
+    holders = {row["referral_code"]: row for row in engine.rows("select * from month_referral_code")}
     rows: list[tuple[Any, ...]] = []
     if revision is not None:
         for table, (cell, key, subkey) in _COMPARED.items():
@@ -142,7 +144,8 @@ def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | Non
                     *(row[figure] for figure in _PREVIOUS),
                 )
                 for row in database.rows(table, month.previous, revision)
-                if key != "commune_code" or row["commune_code"] in same_unit
+                if (key != "commune_code" or row["commune_code"] in same_unit)
+                and (key != "referral_code" or _is_same_holder(row, holders.get(row["referral_code"])))
             ]
     engine.add_rows(
         "previous_figure",
@@ -151,6 +154,15 @@ def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | Non
     )
     engine.add_rows("previous_month", {"is_published": "integer"}, [(int(revision is not None),)])
     return revision
+
+
+def _is_same_holder(before: Row, now: Row | None) -> bool:
+    """Whether a code had one holder, the same one, all through this month and the one before."""
+    if now is None or before["holder_since"] or now["holder_since"]:
+        return False
+    # A commune's code may mean another unit by now; an organisation may have taken another name.
+    names = ("holder_kind", "holder_code", *(("holder_name",) if now["holder_kind"] == "commune" else ()))
+    return all(before[name] == now[name] for name in names)
 
 
 def _same_units(engine: Engine, month: Month) -> set[str]:

@@ -117,7 +117,8 @@ FIGURES: Final = (
     ),
     _text(
         "change_reason",
-        "Why the change is blank: no_previous_month, new_unit (not the same unit a month ago), blank_before, blank_now",
+        "Why the change is blank: no_previous_month, new_unit (not the same unit, or holder of the code, a month ago), "
+        "blank_before, blank_now",
         "Lý do không so sánh",
     ),
     _text(
@@ -201,7 +202,15 @@ REPORT_REFERRAL_CODE_MONTH: Final = _table(
     _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
     _text("holder_kind", "commune, organisation, or empty where the code is unknown", "Loại đơn vị giữ mã"),
     _text("holder_code", "Commune or organisation code of the holder", "Mã đơn vị giữ mã"),
-    _text("holder_name", "Name of the holder", "Đơn vị giữ mã"),
+    _text("holder_name", "Name of the holder, the latest one where the code was handed on", "Đơn vị giữ mã"),
+    Column(
+        "holder_since",
+        "date",
+        "Day from which the holder has the code, where another one held it before within the month",
+        "Giữ mã từ ngày",
+    ),
+    _text("earlier_holder_name", "Name of who held it before holder_since, within the month", "Đơn vị giữ mã trước đó"),
+    _count("n_measurements_earlier", "Accepted measurements before holder_since", "Lượt đo trước khi chuyển giao"),
     *FIGURES,
     *MIX,
 )
@@ -230,7 +239,7 @@ REPORT_OPERATOR_MONTH: Final = _table(
     ("network", "operator", "technology"),
     NETWORK,
     _text("operator", "Brand of the operators registry; unknown where it is not in it", "Nhà mạng"),
-    _text("host_network", "Network that carries the brand", "Hạ tầng mạng"),
+    _text("host_network", "Network that carries the brand; the first → the last where it changed", "Hạ tầng mạng"),
     _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
     *FIGURES,
     *RANK,

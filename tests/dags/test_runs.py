@@ -76,8 +76,8 @@ def test_a_fault_is_retried_twice_and_a_user_error_never(
 ) -> None:
     calls = []
 
-    def fail(settings: object) -> None:
-        calls.append(settings)
+    def fail(settings: object, **options: object) -> None:
+        calls.append(options)
         raise error
 
     monkeypatch.setattr(registry, "sync_registry", fail)
@@ -86,7 +86,20 @@ def test_a_fault_is_retried_twice_and_a_user_error_never(
     monkeypatch.setattr(dag.task_dict["sync_registry"], "retry_exponential_backoff", 0)
 
     assert dag.test(logical_date=None).state == "failed"
-    assert len(calls) == tries
+    assert calls == [{"rewrite_published": False}] * tries
+
+
+def test_published_months_are_rewritten_only_where_the_run_asks_for_it(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(registry, "sync_registry", lambda settings, **options: calls.append(options))
+    dag = dags["sync_registry"]
+    for conf in ({"month": "2024-10"}, {"rewrite_published": True}):
+        assert dag.test(logical_date=None, run_conf=conf).state == "success"
+    assert calls == [{"rewrite_published": False}, {"rewrite_published": True}]
+    # `dag.test` keeps what a run was given as the DAG's own.
+    dag.params["rewrite_published"] = False
 
 
 def test_a_run_takes_its_month_through_every_step_in_order(

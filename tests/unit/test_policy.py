@@ -50,6 +50,8 @@ def test_comments_do_not_change_the_fingerprint(tmp_path: Path) -> None:
         ("valid_from: 2025-03-01", 'valid_from: "2025-03-01"', "values.issuer"),
         ("  report_day:\n    - value: 10", "  report_day:\n    - value: 31", "values.report_day"),
         ("  ping_max_ms:", "  ping_maximum_ms:", "values.ping_max_ms"),
+        ("      source: Ours; evidence for a reader, never a verdict\n", "", "values.integrity_threshold"),
+        ("      valid_from: 2025-03-01\n      source: Merger", "      source: Merger", "values.issuer"),
         ("  slug: khanh-hoa", "  slug: ../khanh-hoa", "province.slug"),
         ("province:\n", "country:\n", "province"),
         ("values:\n", "values: [\n", "YAML"),

@@ -78,9 +78,15 @@ def content(**changes: object) -> Content:
         for code, name, kind, district, of, row in units
     ]
     holder = {"holder_kind": "commune", "holder_code": "22366", "holder_name": "Phường Phước Tiến"}
+    holder |= dict.fromkeys(("holder_since", "earlier_holder_name", "n_measurements_earlier"))
+    handed_on = holder | {
+        "holder_since": date(2024, 10, 16),
+        "earlier_holder_name": "Tỉnh Đoàn",
+        "n_measurements_earlier": 11,
+    }
     codes = [
         {"referral_code": "KH22366", **holder, **figures(60, 55.0)},
-        {"referral_code": "KH22333", **holder, **figures(31, reason="too_few_devices", n_devices=2)},
+        {"referral_code": "KH22333", **handed_on, **figures(31, reason="too_few_devices", n_devices=2)},
         {"referral_code": "0123", **dict.fromkeys(holder), **figures(3, reason="below_publish_minimum")},
     ]
     school = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
@@ -55,7 +57,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
     )
     fields = [
         report_field(table, "referral_code", 134, "code"),
-        report_field(table, "holder_name", 188, "text", lambda row: text_or(row["holder_name"], NOT_IN_REGISTRY)),
+        report_field(table, "holder_name", 188, "text", _holder),
         report_field(
             table,
             "holder_kind",
@@ -128,6 +130,17 @@ def commune_fields(rows: list[Row]) -> list[Field[Row]]:
 def goes_with(content: Content) -> str:
     """The line under an appendix's title; room for a number by hand where the letter is not known."""
     return f"(Kèm theo {content.policy.reference or 'Công văn số            /            ngày      /      /        '})"
+
+
+def _holder(row: Row) -> object:
+    """The holder; where the code was handed on within the month, since when, from whom, what was measured before."""
+    since = row["holder_since"]
+    if not isinstance(since, date):
+        return text_or(row["holder_name"], NOT_IN_REGISTRY)
+    return (
+        f"{row['holder_name']} (từ {since:%d/%m/%Y}; trước đó: {row['earlier_holder_name']}, "
+        f"{number(int(str(row['n_measurements_earlier'])))} lượt đo)"
+    )
 
 
 def _known(row: Row, column: str) -> object:

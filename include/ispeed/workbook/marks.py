@@ -38,7 +38,7 @@ CHANGE_SIGNS: Final = {
 }
 CHANGE_MARKS: Final = {
     "no_previous_month": Mark("[tháng đầu]", "chưa phát hành số liệu tháng trước để so sánh"),
-    "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này"),
+    "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này, hoặc mã do đơn vị khác giữ"),
     "blank_now": Mark("[–]", WITHHELD.meaning),
     "blank_before": Mark("[trước: trống]", "tháng trước không có số liệu để so sánh"),
 }

@@ -87,7 +87,9 @@ core as (
         promoted.location_accuracy_m
     from promoted
     cross join params
-    left join operator_match on operator_match.operator = promoted.operator
+    left join operator_match
+        on operator_match.operator = promoted.operator
+            and promoted.measured_on between operator_match.first_day and operator_match.last_day
     left join technology_policy on technology_policy.technology = promoted.technology
 )
 select * from core
