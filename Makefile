@@ -32,11 +32,11 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 demo: $(VENV)/.run ## sample exports where there are none, every DAG for 2024-10, and what was published
 	@$(BIN)/python -m ispeed demo
 
-month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
-	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10))
+month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10; BOUNDARIES=2025-07-01: also on that map
+	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
 
 backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
-	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10))
+	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
 
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up

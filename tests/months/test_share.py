@@ -183,7 +183,7 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
         elif at == "rename":
             patch.setattr(ispeed.share.os, "rename", killed_after_rename)
         else:
-            patch.setattr(ispeed.share, "_point_to_latest", killed)
+            patch.setattr(ispeed.share, "point_to_latest", killed)
         with pytest.raises(Killed):
             publish(published, MONTH)
     assert latest(published)["revision"] == 1

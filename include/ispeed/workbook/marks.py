@@ -30,6 +30,11 @@ EMPTIED: Final = Mark("[trống]", "ô không có giá trị")
 NONE_FOUND: Final = Mark("[không có dòng nào]", "tháng này không có trường hợp nào")
 FIRST_ISSUE: Final = Mark("[phát hành lần đầu]", "chưa có bản trước để so sánh")
 
+NOT_ATTRIBUTABLE: Final = Mark(
+    "[không phân bổ được]",
+    "lượt đo không thuộc chắc chắn một đơn vị nào trên địa giới của ngày quy đổi, chỉ nêu số đếm",
+)
+
 CHANGE_MARKS: Final = {
     "no_previous_month": Mark("[tháng đầu]", "chưa phát hành số liệu tháng trước để so sánh"),
     "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này"),
@@ -50,6 +55,7 @@ def reason_marks(policy: WorkbookPolicy) -> dict[str, Mark]:
             f"[dưới {policy.device_minimum} thiết bị]",
             f"dưới {policy.device_minimum} thiết bị, không công bố tốc độ để bảo vệ người đo",
         ),
+        "not_attributable": NOT_ATTRIBUTABLE,
     }
 
 
