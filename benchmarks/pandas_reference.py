@@ -85,6 +85,8 @@ FLAGS = (
     "low_location_accuracy",
     "unknown_operator",
 )
+# Only with boundaries, which this reference does not know: a month without them has none of these.
+LOCATION_FLAGS = ("located_by_coordinates", "outside_boundaries", "location_mismatch", "code_location_mismatch")
 MISSING = ("", "NULL", "-")
 NUMBERS = (*METRICS, "packet_loss_pct", "latitude", "longitude", "location_accuracy_m")
 HEADERS = {  # every header of the two shapes → the canonical column
@@ -797,6 +799,7 @@ def quality(outcomes: Outcomes, folder: Path) -> pd.DataFrame:
         lines += [(name, "raw", "", len(rows)), (name, "accepted", "", len(accepted))]
         lines += [(name, "quarantined", reason, int((rows["reason"] == reason).sum())) for reason in REASONS]
         lines += [(name, "flagged", flag, int(accepted[flag].sum())) for flag in FLAGS]
+        lines += [(name, "flagged", flag, 0) for flag in LOCATION_FLAGS]
     return pd.DataFrame(lines, columns=["source_file", "outcome", "reason", "n_rows"])
 
 

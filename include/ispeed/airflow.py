@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
-from ispeed.months import Month
+from ispeed.months import Month, parse_day
 from ispeed.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,29 @@ def month_param() -> Param:
         title="Tháng (YYYY-MM)",
         description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
     )
+
+
+def boundaries_param() -> Param:
+    """The parameter `boundaries`: a day on whose map the month is published too, `YYYY-MM-DD`, or nothing."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Quy đổi theo địa giới ngày (YYYY-MM-DD)",
+        description="Chỉ điền khi muốn có thêm số liệu theo địa giới hành chính của ngày khác, ví dụ 2025-07-01.",
+    )
+
+
+def boundaries_of(context: Mapping[str, Any]) -> date | None:
+    """The day on whose map the run's month is wanted too: of its conf, its params, or the event that started it.
+
+    Raises `UserError` where it is not `YYYY-MM-DD`.
+    """
+    text = (context["dag_run"].conf or {}).get("boundaries") or (context.get("params") or {}).get("boundaries")
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            text = text or event.extra.get("boundaries")
+    return parse_day(str(text)) if text else None
 
 
 def month_of(context: Mapping[str, Any]) -> Month:
@@ -93,9 +116,11 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
     """Give the asset's event the month where the run has no partition key, so that the next DAG runs for it too.
 
-    Not in `dag.test()`: whoever calls it runs the next DAG themselves.
+    Not in `dag.test()`: whoever calls it runs the next DAG themselves. The day of `boundaries` goes with the event.
     """
     run = context["dag_run"]
+    if boundaries := boundaries_of(context):
+        context["outlet_events"][asset].extra["boundaries"] = str(boundaries)
     if run.partition_key is None and run.triggering_user_name != "dag_test":
         context["outlet_events"][asset].add_partitions(str(month_of(context)))
 

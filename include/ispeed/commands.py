@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,8 @@ from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
-from ispeed.months import Month
-from ispeed.publication import print_publication, shown
+from ispeed.months import Month, parse_day
+from ispeed.publication import print_publication, print_restatement, shown
 from ispeed.services import ServiceError, Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
@@ -39,9 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("province", metavar="CODE", nargs="?", help="another province, in a folder of its own")
     month = commands.add_parser("month", help="run every DAG for one month, here and now")
     month.add_argument("month", metavar="YYYY-MM")
+    month.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish it also on the map of that day")
     backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
+    backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
@@ -66,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "demo":
                 return run_demo(chosen.province)
             case "month":
-                return run_months([Month.parse(chosen.month)])
+                return run_months([Month.parse(chosen.month)], _day(chosen.boundaries))
             case "backfill":
-                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
+                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last), _day(chosen.boundaries))
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
@@ -130,7 +133,7 @@ def run_demo(province: str | None = None) -> int:
     return code
 
 
-def run_months(months: Sequence[Month]) -> int:
+def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:
     """Run the three DAGs for months in this process, without a scheduler, and say what was published of the last."""
     os.environ.setdefault("ISPEED_WAIT_SECONDS", "30")
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "2")
@@ -144,16 +147,18 @@ def run_months(months: Sequence[Month]) -> int:
     with _output_to(log) as say:
         from ispeed import month_run
 
-        failure = month_run.run_months(months, say, started)
+        failure = month_run.run_months(months, say, started, boundaries)
     if failure is not None:
         print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
         return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT
     print(f"{month} done in {time.monotonic() - started:.1f} s; log: {shown(log)}\n")
     print_publication(settings, month, before)
+    if boundaries:
+        print_restatement(settings, month, boundaries)
     return OK
 
 
-def run_backfill(first: Month, last: Month) -> int:
+def run_backfill(first: Month, last: Month, boundaries: date | None = None) -> int:
     """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
     months = _months(first, last)
     # Exports of months gone by do not grow: a short look will do.
@@ -173,7 +178,7 @@ def run_backfill(first: Month, last: Month) -> int:
     started = time.monotonic()
     with Services("backfill", environment, logs) as services:
         print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
-        states = backfill(services, months, print)
+        states = backfill(services, months, print, boundaries)
     failed = [month for month in months if states[month] != "success"]
     for month in months:
         print(f"{month}  {states[month]}")
@@ -183,6 +188,8 @@ def run_backfill(first: Month, last: Month) -> int:
         print(f"logs: {shown(logs)}/backfill-*.log and {shown(task_logs)}", file=sys.stderr)
         return FAULT
     print_publication(settings, months[-1])
+    if boundaries:
+        print_restatement(settings, months[-1], boundaries)
     return OK
 
 
@@ -315,6 +322,10 @@ def _province_folder(province: str) -> Path:
     if not re.fullmatch(r"\d{2}", province):
         raise UserError("province", repr(province), "a code of two digits, such as 48", "give PROVINCE=48")
     return Path(os.environ.get("ISPEED_VAR") or PROJECT / "var").absolute() / "provinces" / province
+
+
+def _day(text: str | None) -> date | None:
+    return parse_day(text) if text else None
 
 
 def _months(first: Month, last: Month) -> list[Month]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ispeed.boundaries import boundary_hashes, match_locations
 from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
 from ispeed.data_docs import Pages
 from ispeed.engine import Engine, open_engine
@@ -38,6 +39,9 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         registry = copy_registry(settings, new / "registry")
         read_registry(engine, new / "registry")
         match_places(engine, policy.province.code)
+        match_locations(
+            engine, settings.boundaries, policy.province.code, "staging_measurement", month.first_day, month.last_day
+        )
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
@@ -52,6 +56,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
             "inputs": staging["inputs"],
             "policy": policy.fingerprint,
             "registry": registry | {"as_of_month": as_of},
+            "boundaries": boundary_hashes(settings.boundaries),
             "n_accepted": engine.value("select count(*) from core_measurement"),
             "n_flagged": {row["reason"]: row["n_rows"] for row in flags},
             "results": [asdict(result) for result in results],

@@ -72,18 +72,18 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     database = Database(settings.database_url)
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
-        origin = _origin(policy, report)
+        origin = origin_of(policy, report)
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
-        fingerprint = _sha256_of({**origin, "registry": None, "previous_revision": None, **shown})
+        fingerprint = fingerprint_of(origin, shown)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
         revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
         for rows in tables.values():
             for row in rows:
                 row["revision"] = revision
-        causes = _causes(settings, month, published, origin)
+        causes = causes_of(settings.share_of(month), published, origin)
         quality = _quality_totals(tables["report_quality_month"])
         draft = Draft(
             revision=revision,
@@ -97,7 +97,10 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         with replaced_folder(settings.lake_of("draft", month)) as folder:
             write_json(folder / "draft.json", asdict(draft))
             if not is_unchanged:
-                changes = _changes(database, month, published, tables, causes)
+                before = {
+                    name: database.rows(name, month, published["revision"]) if published else [] for name in tables
+                }
+                changes = changes_of(REPORT_TABLES, before, tables, causes) if published else []
                 content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
                 files = folder / "files"
                 files.mkdir()
@@ -122,7 +125,7 @@ def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables
     return tables
 
 
-def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
+def origin_of(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that a revision is made from, by hash; what differs between two is why they differ."""
     rules = {
         str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -132,11 +135,17 @@ def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "inputs": report["core"]["inputs"],
         "policy": policy.fingerprint,
-        "rules": _sha256_of(rules),
+        "rules": sha256_of(rules),
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
+        "boundaries": report["core"].get("boundaries", {}),
     }
+
+
+def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
+    """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown."""
+    return sha256_of({**origin, "registry": None, "boundaries": None, "previous_revision": None, **shown})
 
 
 def _previous_province(database: Database, month: Month) -> list[Row]:
@@ -145,18 +154,19 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     return database.rows("report_province_month", month.previous, revision) if revision else []
 
 
-def _causes(settings: Settings, month: Month, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
-    """Vietnamese sentences on what differs from the published revision; none on a first issue."""
+def causes_of(share: Path, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
+    """Vietnamese sentences on what differs from the published revision below `share`; none on a first issue."""
     if published is None:
         return []
-    before = published_origin(settings, month, published["revision"])
+    before = published_origin(share, published["revision"])
     before_inputs, inputs = before.get("inputs", {}), origin["inputs"]
     before_registry, registry = before.get("registry") or {}, origin["registry"]
     sentences = {
         "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
         "Cách đọc tệp (hợp đồng nguồn) thay đổi": before_inputs.get("contract") != inputs["contract"],
         # Most of what a new version changes has nothing to do with this month.
-        _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry["as_of_month"]),
+        _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry.get("as_of_month")),
+        "Bản đồ địa giới thay đổi": before.get("boundaries", {}) != origin["boundaries"],
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),
@@ -168,16 +178,12 @@ def _causes(settings: Settings, month: Month, published: Row | None, origin: Map
     return causes
 
 
-def _changes(
-    database: Database, month: Month, published: Row | None, tables: Tables, causes: Sequence[str]
-) -> list[Change]:
+def changes_of(declared: Sequence[Table], published: Tables, tables: Tables, causes: Sequence[str]) -> list[Change]:
     """Every cell that differs from the published revision, by table and key."""
-    if published is None:
-        return []
     cause = "; ".join(causes)
     changes = []
-    for table in REPORT_TABLES:
-        before = {_key(table, row): row for row in database.rows(table.name, month, published["revision"])}
+    for table in declared:
+        before = {_key(table, row): row for row in published[table.name]}
         after = {_key(table, row): row for row in tables[table.name]}
         columns = [name for name in table.column_names if name not in ("month", "revision", *table.key)]
         for key in sorted(before.keys() | after.keys()):
@@ -219,43 +225,12 @@ def _content(
         *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
     ]
     files = read_step(settings, "staging", month, "stage")["files"]
-    next_month = month.next.next
     return Content(
         month=month,
         revision=revision,
         tables=tables,
-        policy=WorkbookPolicy(
-            province_code=policy.province.code,
-            province_name=policy.province.name,
-            parent_body=policy.parent_body,
-            issuer=policy.issuer,
-            place=policy.province.place,
-            publish_minimum=policy.publish_minimum,
-            assess_minimum=policy.assess_minimum,
-            device_minimum=policy.device_minimum,
-            targets=policy.target_download_mbps,
-            speed_max=policy.speed_max_mbps,
-            ping_max_ms=policy.ping_max_ms,
-            low_location_accuracy_m=policy.location_accuracy_max_m,
-            window=_WINDOWS[policy.window],
-            next_release=date(next_month.year, next_month.number, policy.report_day),
-            contact=policy.contact,
-            licence=policy.licence,
-            reference=policy.reference,
-        ),
-        checks=[
-            CheckLine(
-                table=result["table"],
-                description_vi=result["description_vi"],
-                severity=result["severity"],
-                action=result["on_failure"],
-                reason=result["reason"],
-                passed=result["passed"],
-                n_rows=result["n_rows"],
-                finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
-            )
-            for result in results
-        ],
+        policy=workbook_policy(policy, month),
+        checks=check_lines(results),
         reasons={reason: wording for _, reason, wording in row_reasons()},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
         changes=changes,
@@ -267,12 +242,71 @@ def _content(
     )
 
 
+def workbook_policy(policy: Policy, month: Month) -> WorkbookPolicy:
+    """The policy as the workbook of a month tells it."""
+    next_month = month.next.next
+    return WorkbookPolicy(
+        province_code=policy.province.code,
+        province_name=policy.province.name,
+        parent_body=policy.parent_body,
+        issuer=policy.issuer,
+        place=policy.province.place,
+        publish_minimum=policy.publish_minimum,
+        assess_minimum=policy.assess_minimum,
+        device_minimum=policy.device_minimum,
+        targets=policy.target_download_mbps,
+        speed_max=policy.speed_max_mbps,
+        ping_max_ms=policy.ping_max_ms,
+        low_location_accuracy_m=policy.location_accuracy_max_m,
+        window=_WINDOWS[policy.window],
+        next_release=date(next_month.year, next_month.number, policy.report_day),
+        contact=policy.contact,
+        licence=policy.licence,
+        reference=policy.reference,
+    )
+
+
+def check_lines(results: Sequence[Mapping[str, Any]]) -> list[CheckLine]:
+    """Results of checks, as a step noted them, as the workbook tells them."""
+    return [
+        CheckLine(
+            table=result["table"],
+            description_vi=result["description_vi"],
+            severity=result["severity"],
+            action=result["on_failure"],
+            reason=result["reason"],
+            passed=result["passed"],
+            n_rows=result["n_rows"],
+            finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
+        )
+        for result in results
+    ]
+
+
 def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping[str, Any], draft: Draft) -> None:
-    (folder / "csv").mkdir()
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
-    for table in REPORT_TABLES:
-        (folder / "csv" / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
-    write_json(folder / "csv" / "datapackage.json", _data_package(content))
+    write_csv(folder / "csv", REPORT_TABLES, content)
+    rows = {"raw": draft.n_raw, "accepted": draft.n_accepted, "quarantined": draft.n_quarantined}
+    write_manifest(folder, content, policy, origin, {"why": draft.why, "fingerprint": draft.fingerprint}, rows)
+
+
+def write_csv(folder: Path, tables: Sequence[Table], content: Content) -> None:
+    """Write the tables as csv files, with a description of every column beside them."""
+    folder.mkdir()
+    for table in tables:
+        (folder / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
+    write_json(folder / "datapackage.json", _data_package(tables, content))
+
+
+def write_manifest(
+    folder: Path,
+    content: Content,
+    policy: Policy,
+    origin: Mapping[str, Any],
+    about: Mapping[str, Any],
+    rows: Mapping[str, int],
+) -> None:
+    """Write what the folder's files were made from, and the sha256 of each."""
     outputs = [
         {
             "path": path.relative_to(folder).as_posix(),
@@ -286,18 +320,12 @@ def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping
         "month": str(content.month),
         "revision": content.revision,
         "is_sample": content.is_sample,
-        "why": draft.why,
-        "fingerprint": draft.fingerprint,
+        **about,
         "origin": origin,
         "inputs": [asdict(source) for source in content.sources],
         "outputs": outputs,
-        "policy": {**asdict(policy)},
-        "rows": {
-            "raw": draft.n_raw,
-            "accepted": draft.n_accepted,
-            "quarantined": draft.n_quarantined,
-            "tables": {name: len(rows) for name, rows in content.tables.items()},
-        },
+        "policy": asdict(policy),
+        "rows": {**rows, "tables": {name: len(rows) for name, rows in content.tables.items()}},
         "versions": {"ispeed": ispeed.__version__} | {name: version(name) for name in ("duckdb", "xlsxwriter")},
     }
     write_json(folder / "manifest.json", manifest)
@@ -340,12 +368,17 @@ def _csv_cell(value: object) -> object:
     return value
 
 
-def _data_package(content: Content) -> dict[str, Any]:
+def _data_package(tables: Sequence[Table], content: Content) -> dict[str, Any]:
     """The csv folder's description (Frictionless Data Package)."""
+    day = content.boundaries_day
     return {
         "profile": "tabular-data-package",
-        "name": f"ispeed-{content.policy.province_code}-{content.month}-r{content.revision}",
-        "title": f"i-Speed {content.policy.province_name} {content.month}" + (" (DỮ LIỆU MẪU)" * content.is_sample),
+        "name": f"ispeed-{content.policy.province_code}-{content.month}-"
+        + (f"boundaries-{day}-" if day else "")
+        + f"r{content.revision}",
+        "title": f"i-Speed {content.policy.province_name} {content.month}"
+        + (f" on the boundaries of {day}" if day else "")
+        + (" (DỮ LIỆU MẪU)" * content.is_sample),
         "version": str(content.revision),
         "resources": [
             {
@@ -369,11 +402,11 @@ def _data_package(content: Content) -> dict[str, Any]:
                     ],
                 },
             }
-            for table in REPORT_TABLES
+            for table in tables
         ],
     }
 
 
-def _sha256_of(value: Any) -> str:
+def sha256_of(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -168,7 +168,7 @@ def rewritten_months(settings: Settings, before: Tables | None, after: Tables) -
     for month, revision in database.current_revisions().items():
         listed = {row["referral_code"] for row in database.rows("report_referral_code_month", month, revision)}
         new = as_of_month(after, month, listed)
-        published = (published_origin(settings, month, revision).get("registry") or {}).get("as_of_month")
+        published = (published_origin(settings.share_of(month), revision).get("registry") or {}).get("as_of_month")
         old = as_of_month(before, month, listed) if before else published
         tables = [
             name for name in new if old and old[name] != new[name] and (not published or published[name] != new[name])

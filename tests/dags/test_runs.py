@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from ispeed import checks, core, landing, registry, staging
-from ispeed.airflow import CORE_MEASUREMENT, announce_month, month_of, no_retry_on_user_error
+from ispeed.airflow import CORE_MEASUREMENT, announce_month, boundaries_of, month_of, no_retry_on_user_error
 from ispeed.errors import CheckFailed, UserError
 from ispeed.months import Month
 
@@ -22,10 +22,14 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 
 
 def run_context(
-    key: str | None = None, conf: Any = None, params: Any = None, user: str | None = None
+    key: str | None = None, conf: Any = None, params: Any = None, user: str | None = None, events: Any = None
 ) -> dict[str, Any]:
     run = SimpleNamespace(dag_id="d", run_id="r", partition_key=key, conf=conf, triggering_user_name=user)
-    return {"dag_run": run, "params": params}
+    return {"dag_run": run, "params": params, "triggering_asset_events": events or {}}
+
+
+def core_event(**extra: str) -> dict[Any, Any]:
+    return {CORE_MEASUREMENT: [SimpleNamespace(extra=extra)]}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,26 @@ def test_the_month_is_the_partition_key_else_conf_else_params(context: dict[str,
 def test_a_run_without_a_proper_month_is_a_user_error(context: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="2024-10"):
         month_of(context)
+
+
+@pytest.mark.parametrize(
+    ("context", "day"),
+    [
+        (run_context(key="2024-10"), None),
+        (run_context(conf={"month": "2024-10"}, params={"boundaries": None}, events=core_event()), None),
+        (run_context(conf={"boundaries": "2025-07-01"}, params={"boundaries": "2024-11-01"}), date(2025, 7, 1)),
+        (run_context(params={"boundaries": "2025-07-01"}), date(2025, 7, 1)),
+        (run_context(key="2024-10", events=core_event(boundaries="2025-07-01")), date(2025, 7, 1)),
+    ],
+    ids=["none", "an event without", "conf", "params", "the event that started it"],
+)
+def test_the_day_of_another_map_is_that_of_conf_params_or_the_event(context: dict[str, Any], day: date | None) -> None:
+    assert boundaries_of(context) == day
+
+
+def test_a_day_that_is_none_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="YYYY-MM-DD"):
+        boundaries_of(run_context(conf={"boundaries": "07/2025"}))
 
 
 def test_a_user_error_ends_the_task_with_its_full_text(caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +157,13 @@ def test_a_run_takes_its_month_through_every_step_in_order(
 def test_the_next_dag_learns_the_month(context: dict[str, Any], announced: list[str]) -> None:
     told: list[str] = []
     add: Callable[[str], None] = told.append
-    announce_month(
-        {**context, "outlet_events": {CORE_MEASUREMENT: SimpleNamespace(add_partitions=add)}}, CORE_MEASUREMENT
-    )
-    assert told == announced
+    event = SimpleNamespace(add_partitions=add, extra={})
+    announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
+    assert (told, event.extra) == (announced, {})
+
+
+def test_the_next_dag_learns_the_day_of_another_map() -> None:
+    event = SimpleNamespace(extra={})
+    context = run_context(key="2024-10", conf={"boundaries": "2025-07-01"})
+    announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
+    assert boundaries_of(run_context(events=core_event(**event.extra))) == date(2025, 7, 1)

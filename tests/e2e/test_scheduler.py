@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from ispeed.backfill import FINISHED, backfill
+from ispeed.database import Database
 from ispeed.months import Month
 from ispeed.sample import make_exports
 from ispeed.services import LOOPBACK, Services, airflow_environment
@@ -25,6 +27,7 @@ from ispeed.settings import INCLUDE, Settings
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 KEYS = [str(month) for month in MONTHS]
+NEW_MAP = date(2025, 7, 1)
 ROWS_A_MONTH = 2_000
 SECONDS = 360.0
 
@@ -73,7 +76,7 @@ def backfilled(environment: dict[str, str], folder: Path) -> Iterator[Backfilled
 
     with logs_where_it_fails(folder / "var"), Services("e2e", environment, folder / "var" / "log") as services:
         say(f"services ready at {services.url}")
-        yield Backfilled(settings, services, backfill(services, MONTHS, say))
+        yield Backfilled(settings, services, backfill(services, MONTHS, say, NEW_MAP))
 
 
 @contextmanager
@@ -119,6 +122,8 @@ def test_a_backfill_publishes_three_months_each_under_its_own_key(backfilled: Ba
             assert json.loads((share / "latest.json").read_text())["revision"] == 1
             assert (share / "r1" / "manifest.json").exists()
             assert (share / "r1" / f"bao-cao-ispeed_khanh-hoa_{month}.xlsx").exists()
+        database = Database(settings.database_url)
+        assert [database.restated_days(month) for month in MONTHS] == [[NEW_MAP]] * 3, "handed on with the event"
 
 
 @pytest.mark.parametrize(

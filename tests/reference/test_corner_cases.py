@@ -132,7 +132,7 @@ def test_a_file_without_a_row_is_told_with_zeros(tmp_path: Path) -> None:
     sync_registry(settings)
     run_steps(settings, month, BUILD)
     rows = [row for row in built_tables(settings, month)["report_quality_month"] if row["source_file"] == "empty.csv"]
-    assert len(rows) == 16
+    assert len(rows) == 20
     assert {row["n_rows"] for row in rows} == {0}
 
 

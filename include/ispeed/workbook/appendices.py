@@ -112,9 +112,8 @@ def commune_order(row: Row) -> tuple[str, tuple[list[int], str], str]:
     return str(row["district_code"] or ""), alphabetical(row["commune_name"]), str(row["commune_code"])
 
 
-def commune_fields(rows: list[Row]) -> list[Field[Row]]:
-    """Code, name, kind and, where the month has districts, district."""
-    table = "report_commune_month"
+def commune_fields(rows: list[Row], table: str = "report_commune_month") -> list[Field[Row]]:
+    """Code, name, kind and, where there are districts, district."""
     fields = [
         report_field(table, "commune_code", 58, "code"),
         report_field(table, "commune_name", 124, "text"),

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Literal
 
 from ispeed.months import Month
+from ispeed.workbook.wording import day_text
 
 Row = Mapping[str, object]
 
@@ -85,7 +86,8 @@ class Content:
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
-    nobody declared.
+    nobody declared. Where a month is restated, `boundaries_day` is the day on whose map its figures stand,
+    `month_revision` the month's own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -101,6 +103,18 @@ class Content:
     previous_province: Sequence[Row] = ()
     absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    boundaries_day: date | None = None
+    month_revision: int | None = None
+
+    @property
+    def edition(self) -> str:
+        """Which revision this is, and on which day's map where that is not the month's own."""
+        if self.boundaries_day is None:
+            return f"bản phát hành r{self.revision}"
+        return (
+            f"bản quy đổi r{self.revision} theo địa giới hành chính ngày {day_text(self.boundaries_day)}, "
+            f"từ bản phát hành r{self.month_revision}"
+        )
 
     def rows(self, table: str, network: str | None = None) -> list[Row]:
         """The rows of one report table, of one network where it is given."""
