@@ -19,6 +19,7 @@ from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
+from ispeed.integrity import fewest_cases
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import Landing, read_landing
 from ispeed.months import Month
@@ -28,7 +29,7 @@ from ispeed.reports import read_report
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
-from ispeed.workbook.content import Change, CheckLine, Content, SourceFile, WorkbookPolicy
+from ispeed.workbook.content import Change, CheckLine, Content, IntegrityPolicy, SourceFile, WorkbookPolicy
 
 Tables = dict[str, list[Row]]
 _WINDOWS = {
@@ -262,6 +263,13 @@ def workbook_policy(policy: Policy, month: Month) -> WorkbookPolicy:
         next_release=date(next_month.year, next_month.number, policy.report_day),
         contact=policy.contact,
         licence=policy.licence,
+        integrity=IntegrityPolicy(
+            n_measurements=policy.integrity_measurements_minimum,
+            chance=policy.integrity_chance,
+            levels=policy.integrity_threshold,
+            rule=policy.integrity_rule,
+            fewest_cases=fewest_cases(policy),
+        ),
         reference=policy.reference,
     )
 

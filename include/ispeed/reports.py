@@ -14,6 +14,7 @@ from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.drift import add_month_drift
 from ispeed.engine import Engine, Row, open_engine
+from ispeed.integrity import add_integrity
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
@@ -48,6 +49,7 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
             engine.create(name, f"report/{name}.sql")
         previous = _add_previous(engine, settings, month)
         add_figures(engine)
+        add_integrity(engine, policy, month)
         with replaced_folder(settings.lake_of("report", month)) as folder:
             n_rows = write_tables(engine, REPORT_TABLES, folder)
             write_json(folder / "report.json", {"n_rows": n_rows, "core": core, "previous": previous})

@@ -276,11 +276,16 @@ REPORT_INTEGRITY_MONTH: Final = _table(
     _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
     _text(
         "indicator",
-        "measurements_per_sample, top_device_share or commune_mismatch_share",
+        "What is looked at; docs/integrity.md defines each",
         "Dấu hiệu",
     ),
     _number("value", "Value of the indicator", "Giá trị"),
-    _number("threshold", "Threshold of policy; at or above it the indicator is shown", "Ngưỡng"),
+    _number(
+        "threshold",
+        "What a code with so many cases hardly reaches by chance, at the level that policy takes for usual; from it on "
+        "the indicator is shown",
+        "Ngưỡng",
+    ),
     _text("evidence", "The counts behind the value", "Số liệu làm căn cứ"),
 )
 

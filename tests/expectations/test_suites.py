@@ -58,7 +58,14 @@ BROKEN = {
     },
     "report_integrity_month": {
         KEY: FIGURES[KEY],
+        "Mọi dòng thuộc tháng báo cáo, có đủ mã, giá trị, ngưỡng và số liệu làm căn cứ": "update {table} "
+        "set threshold = null",
+        "Dấu hiệu có trong chính sách, và ngưỡng của mã cao hơn mức thông thường của chính sách": "update {table} "
+        "set threshold = 0.3 where indicator = 'night_share'",
         "Giá trị của dấu hiệu nằm trong miền của nó": "update {table} set value = -1",
+        "Chỉ xét các mã của Phụ lục II có đủ lượt đo": "update report_referral_code_month set n_measurements = 0",
+        "Số liệu làm căn cứ chỉ gồm số đếm, không có mã thiết bị": "update {table} "
+        "set evidence = '9 lượt của 00c0ffee00c0ffee / 10 lượt đo'",
     },
     "core_measurement": {
         "Mỗi dòng nguồn chỉ xuất hiện một lần sau khi ghép danh mục": FIGURES[KEY],

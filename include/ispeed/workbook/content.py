@@ -14,6 +14,19 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
+class IntegrityPolicy:
+    """What *Dấu hiệu bất thường* goes by. `rule` are the numbers in the definitions, `fewest_cases` from how many cases
+    on an indicator can be judged.
+    """
+
+    n_measurements: int
+    chance: float
+    levels: Mapping[str, float]
+    rule: Mapping[str, int]
+    fewest_cases: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class WorkbookPolicy:
     """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m.
 
@@ -37,6 +50,7 @@ class WorkbookPolicy:
     next_release: date
     contact: str
     licence: str
+    integrity: IntegrityPolicy
     reference: str = ""
     ping_max_ms: float = 60_000
 

@@ -9,9 +9,10 @@ from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook import marks
 from ispeed.workbook.content import Content
+from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import day_text, month_text, number
+from ispeed.workbook.wording import day_text, month_text, number, percent
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
 def _notes(content: Content) -> Iterator[_Note]:
     yield from _definitions(content)
     yield from _statistics(content)
+    yield from _signs(content)
     yield from _marks(content)
     yield from _sources(content)
     yield from _issue(content)
@@ -187,6 +189,30 @@ def _statistics(content: Content) -> Iterator[_Note]:
         f"{number(policy.ping_max_ms)} ms. "
         f"Sai số vị trí trên {number(policy.low_location_accuracy_m)} m thì đánh dấu.",
     )
+
+
+def _signs(content: Content) -> Iterator[_Note]:
+    policy = content.policy.integrity
+    group = "Dấu hiệu bất thường"
+    yield _Note(
+        group,
+        "Cách xét",
+        f"Xét các mã có từ {number(policy.n_measurements)} lượt đo, gộp cả hai loại mạng. Mỗi dấu hiệu có một mức "
+        "thông thường do chính sách quy định. Ngưỡng của mã là giá trị nhỏ nhất mà một mã ở đúng mức đó, với cùng số "
+        f"trường hợp, chỉ đạt tới do ngẫu nhiên với xác suất không quá 1/{number(1 / policy.chance)} (phân phối nhị "
+        "thức); mã ít trường hợp thì ngưỡng cao hơn, quá ít thì không xét. Dấu hiệu không phải kết luận; thiếu dấu "
+        "hiệu cũng không chứng tỏ mọi lượt đo đều đúng cách.",
+    )
+    numbers = {name: number(value) for name, value in policy.rule.items()}
+    for indicator, sign in SIGNS.items():
+        level = policy.levels[indicator]
+        usual = percent(level) if indicator.endswith("_share") else number(level, 1)
+        yield _Note(
+            group,
+            sign.name,
+            f"{sign.definition.format_map(numbers)} Mức thông thường: đến {usual}. Xét khi có từ "
+            f"{number(policy.fewest_cases[indicator])} {sign.cases}.",
+        )
 
 
 def _marks(content: Content) -> Iterator[_Note]:
