@@ -25,7 +25,7 @@ from ispeed.months import Month
 from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
 from ispeed.settings import Settings
 
-_HEADER_ROWS = 30
+HEADER_ROWS = 30
 _LAST_ROW = 1_048_576
 _BATCH_ROWS = 10_000
 _BLOCK_BYTES = 1 << 20
@@ -49,6 +49,29 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
     merged cannot be read. Raises `UserError` where there is no such sheet, header, or honest workbook.
     """
     shape = contract.shape_of(file.source_file)
+    with opened_workbook(settings, month, file) as (workbook, merges):
+        sheet = _find_sheet(file.source_file, workbook, shape)
+        # What a file says of its own dimensions is often wrong, and would cut rows off.
+        sheet.reset_dimensions()
+        header_row, found, columns = _find_header(settings, month, contract, file.source_file, sheet, shape)
+        if shape.sheet is None:
+            _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
+        merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
+        engine.add_rows("source_record", _TYPES, [])
+        records = _records(sheet, shape, workbook.epoch, header_row, columns, merged, contract.constants)
+        n_rows = 0
+        while batch := list(islice(records, _BATCH_ROWS)):
+            n_rows += len(batch)
+            check_rows(settings, file.source_file, n_rows)
+            engine.append_rows("source_record", _TYPES, batch)
+    return describe_headers(contract, found, columns)
+
+
+@contextmanager
+def opened_workbook(
+    settings: Settings, month: Month, file: LandedFile
+) -> Iterator[tuple[Any, dict[str, tuple[str, ...]]]]:
+    """A workbook that is safe to stream, and the merged ranges of each sheet. Raises `UserError` where it is not."""
     with (
         unpacked_path(settings, month, file) as path,
         _told_damage(file.source_file),
@@ -58,23 +81,9 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
         merges = _scan(file.source_file, archive)
         workbook = load_workbook(content, read_only=True, data_only=True, keep_links=False)
         try:
-            sheet = _find_sheet(file.source_file, workbook, shape)
-            # What a file says of its own dimensions is often wrong, and would cut rows off.
-            sheet.reset_dimensions()
-            header_row, found, columns = _find_header(settings, month, contract, file.source_file, sheet, shape)
-            if shape.sheet is None:
-                _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
-            merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
-            engine.add_rows("source_record", _TYPES, [])
-            records = _records(sheet, shape, workbook.epoch, header_row, columns, merged, contract.constants)
-            n_rows = 0
-            while batch := list(islice(records, _BATCH_ROWS)):
-                n_rows += len(batch)
-                check_rows(settings, file.source_file, n_rows)
-                engine.append_rows("source_record", _TYPES, batch)
+            yield workbook, merges
         finally:
             workbook.close()
-    return describe_headers(contract, found, columns)
 
 
 _TYPES = {"row_number": "integer", "reject_text": "text", "reject_message": "text"} | dict.fromkeys(COLUMNS, "text")
@@ -156,8 +165,8 @@ def _refuse_second_sheet(
         if sheet is read or sheet.sheet_state != "visible":
             continue
         sheet.reset_dimensions()
-        for row in sheet.iter_rows(max_row=_HEADER_ROWS, max_col=settings.columns_max):
-            if contract.has_required(_header_texts(row), month):
+        for row in sheet.iter_rows(max_row=HEADER_ROWS, max_col=settings.columns_max):
+            if contract.has_required(header_texts(row), month):
                 raise UserError(
                     f"file {source_file}",
                     f"measurements in the sheets {read.title!r} and {sheet.title!r}",
@@ -172,12 +181,12 @@ def _find_header(
     """The header row: the declared one, else the first in which every required column has its header."""
     if shape.header_row is not None:
         row = next(iter(sheet.iter_rows(min_row=shape.header_row, max_row=shape.header_row)), ())
-        found = _header_texts(row)
+        found = header_texts(row)
         check_columns(settings, source_file, len(found))
         return shape.header_row, found, contract.match_headers(source_file, found, month, shape.header_row)
     seen: list[str] = []
-    for number, row in enumerate(sheet.iter_rows(max_row=_HEADER_ROWS), start=1):
-        found = _header_texts(row)
+    for number, row in enumerate(sheet.iter_rows(max_row=HEADER_ROWS), start=1):
+        found = header_texts(row)
         if contract.has_required(found, month):
             check_columns(settings, source_file, len(found))
             return number, found, contract.match_headers(source_file, found, month, number)
@@ -185,13 +194,13 @@ def _find_header(
             seen = found
     raise UserError(
         f"file {source_file}, sheet {sheet.title!r}",
-        f"no header row in the first {_HEADER_ROWS} rows; the widest has: " + (", ".join(seen[:50]) or "nothing"),
+        f"no header row in the first {HEADER_ROWS} rows; the widest has: " + (", ".join(seen[:50]) or "nothing"),
         "a row with a header for each of " + ", ".join(contract.required),
         "add the new header texts to the source contract, or declare `sheet` and `header_row` of the shape",
     )
 
 
-def _header_texts(row: Sequence[Any]) -> list[str]:
+def header_texts(row: Sequence[Any]) -> list[str]:
     texts = ["" if cell.value is None else str(cell.value) for cell in row]
     while texts and not texts[-1].strip():
         texts.pop()
@@ -253,7 +262,7 @@ def _records(
         sheet.iter_rows(min_row=header_row + 1, max_row=_LAST_ROW, max_col=len(columns)), start=header_row + 1
     ):
         texts = [
-            None if cell.value is None else _text_of(cell, shape, epoch, is_time[place])
+            None if cell.value is None else text_of_cell(cell, shape, epoch, is_time[place])
             for place, cell in enumerate(row)
         ] or [None] * len(columns)
         is_empty = not any(texts)
@@ -267,7 +276,7 @@ def _records(
         yield (number, None, message, *fields)
 
 
-def _text_of(cell: Any, shape: Shape, epoch: datetime, is_time: bool) -> str:
+def text_of_cell(cell: Any, shape: Shape, epoch: datetime, is_time: bool) -> str:
     """A cell as the contract would have it written."""
     value = cell.value
     if isinstance(value, str):
