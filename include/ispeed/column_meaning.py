@@ -14,6 +14,7 @@ import yaml
 
 from ispeed.column_look import Column, is_dated, words_of_header
 from ispeed.contracts import COLUMNS, REQUIRED
+from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.settings import INCLUDE
 from ispeed.text import fold
 
@@ -44,7 +45,19 @@ _NAMES: Final = {
         "ngay do",
         "ngay gio do",
     ),
-    "device_id": ("device id", "uid", "user uid", "user id", "client id", "imei", "ip", "client ip"),
+    "device_id": (
+        "device id",
+        "handset id",
+        "phone id",
+        "terminal id",
+        "uid",
+        "user uid",
+        "user id",
+        "client id",
+        "imei",
+        "ip",
+        "client ip",
+    ),
     "referral_code": ("referral", "ref code", "referral code"),
     "province_code": ("province code", "province", "province id", "tinh", "tinh thanh pho"),
     "district_code": ("district code", "district id"),
@@ -59,12 +72,13 @@ _NAMES: Final = {
         "download speed",
         "download rate",
         "dl speed",
+        "downlink",
         "throughput",
         "mean throughput",
         "bandwidth",
         "toc do tai xuong",
     ),
-    "upload_mbps": ("upload", "ul", "upload speed", "upload rate", "ul speed", "toc do tai len"),
+    "upload_mbps": ("upload", "ul", "upload speed", "upload rate", "ul speed", "uplink", "toc do tai len"),
     "ping_ms": ("ping", "latency", "rtt", "min rtt", "delay"),
     "jitter_ms": ("jitter",),
     "packet_loss_pct": ("packet loss", "loss"),
@@ -75,11 +89,21 @@ _NAMES: Final = {
     "device_model": ("model", "device", "handset"),
     "app_version": ("version",),
 }
+# What other systems call our technologies.
+TECHNOLOGIES: Final = {
+    "gsm": "2G", "edge": "2G", "gprs": "2G", "umts": "3G", "hspa": "3G", "hspa+": "3G", "wcdma": "3G", "lte": "4G",
+    "lte-a": "4G", "lte+": "4G", "4g lte": "4G", "nr": "5G", "5g nr": "5G", "nr-sa": "5G", "nr-nsa": "5G",
+    "wi-fi": "WiFi", "wlan": "WiFi", "ftth": "Cố định", "fixed": "Cố định", "ethernet": "Cố định",
+    "cáp quang": "Cố định",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """The column that one of ours may be. `likeness` is 1 where accents, case, units and joints alone differ."""
+    """The column that one of ours may be.
+
+    `likeness` of the names is 1 where accents, case, units and joints alone differ, and 0 where the values say it.
+    """
 
     column: Column
     likeness: float
@@ -103,10 +127,10 @@ def meanings_of(columns: Sequence[Column]) -> dict[str, Meaning]:
         if found >= LIKENESS_MIN and name not in meanings and -place not in taken:
             meanings[name] = Meaning(columns[-place], found)
             taken.add(-place)
-    if "measured_at" not in meanings:
-        dated = [column for place, column in enumerate(columns) if place not in taken and is_dated(column)]
-        if len(dated) == 1:
-            meanings["measured_at"] = Meaning(dated[0], 0.0)
+    for name, is_one in (("measured_at", is_dated), ("technology", _is_technology)):
+        left = [column for place, column in enumerate(columns) if place not in taken and is_one(column)]
+        if name not in meanings and len(left) == 1:
+            meanings[name] = Meaning(left[0], 0.0)
     return meanings
 
 
@@ -141,6 +165,11 @@ def _may_be(ours: str, column: Column) -> bool:
     if ours == "measured_at":
         return any(character.isdigit() for character in column.filled[0])
     return True
+
+
+def _is_technology(column: Column) -> bool:
+    known = {*map(fold, TECHNOLOGY_NETWORK), *TECHNOLOGIES}
+    return bool(column.filled) and all(fold(value) in known for value in set(column.filled))
 
 
 @cache

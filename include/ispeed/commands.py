@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
-    contract = commands.add_parser("contract", help="draft the source contract of an unknown csv or csv.gz export")
+    contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)
     contract.add_argument("--out", metavar="YAML", type=Path, help="where to write it; else it is printed")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
@@ -191,7 +191,8 @@ def run_contract(file: Path, out: Path | None) -> int:
         raise UserError(f"file {out}", "a file of that name", "none", "give another name: OUT=…, or remove it")
     # What staging would warn of is in the doubts.
     logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
-    draft = draft_contract(file)
+    registry = Settings.from_environment().registry
+    draft = draft_contract(file, registry if registry.exists() else INCLUDE / "registry")
     if out is None:
         print(draft.text)
     else:
@@ -202,7 +203,8 @@ def run_contract(file: Path, out: Path | None) -> int:
         (f"the first {len(draft.preview)} rows as they would be read", draft.preview),
         ("not sure", draft.doubts),
     ):
-        print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
+        if lines:
+            print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
     if out is not None:
         print(f"written: {shown(out)}; read it against the doubts, then set ISPEED_SOURCE to it")
     return OK

@@ -29,12 +29,12 @@ from ispeed.column_look import (
     timestamp_formats_of,
     unit_of,
 )
-from ispeed.column_meaning import FIGURES, Meaning, likeness_of_header, meanings_of, rivals_of
+from ispeed.column_meaning import FIGURES, TECHNOLOGIES, Meaning, likeness_of_header, meanings_of, rivals_of
 from ispeed.contracts import COLUMNS, CONSTANTS, REQUIRED
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.export_look import Look, look_at
-from ispeed.landing import land, read_landing
+from ispeed.landing import LandedFile, land, read_landing
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK, read_policy
 from ispeed.registry import match_operators, match_places, read_registry, sync_registry
@@ -51,12 +51,6 @@ _ANY_FILE: Final = {"name": "any", "timezone": "UTC", "missing": [], "columns": 
     "shapes": [{"pattern": "*", "format": "jsonl", "timestamp_formats": [_FORMAT]}]
 }
 _EXAMPLES: Final = {"technology": "Cố định", "measured_at": "01/10/2024 00:00:00"}
-_TECHNOLOGIES: Final = {
-    "gsm": "2G", "edge": "2G", "gprs": "2G", "umts": "3G", "hspa": "3G", "hspa+": "3G", "wcdma": "3G", "lte": "4G",
-    "lte-a": "4G", "lte+": "4G", "4g lte": "4G", "nr": "5G", "5g nr": "5G", "nr-sa": "5G", "nr-nsa": "5G",
-    "wi-fi": "WiFi", "wlan": "WiFi", "ftth": "Cố định", "fixed": "Cố định", "ethernet": "Cố định",
-    "cáp quang": "Cố định",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,15 +82,31 @@ def draft_contract(path: Path, registry: Path = INCLUDE / "registry") -> Contrac
         sources = read_landing(settings, _MONTH).sources(settings, _MONTH)
         with open_engine() as engine:
             of_registry = _add_registry(engine, settings)
-            parts = [
-                _read_part(engine, look_at(settings, _MONTH, file, likeness_of_header), len(sources) > 1)
-                for file in sources
-            ]
-        document, doubts = _put_together(path, parts)
-        text = _written(path, document, [*of_registry, *doubts])
+            looks, of_members = _looks(settings, sources)
+            parts = [_read_part(engine, look, len(sources) > 1) for look in looks]
+        document, of_parts = _put_together(path, parts)
+        doubts = [*of_registry, *of_members, *of_parts]
+        text = _written(path, document, doubts)
         settings.source.write_text(text + _placeholders(document), encoding="utf-8")
         counted, preview = _preview(settings, document)
-    return ContractDraft(text, (*of_registry, *doubts, *counted), tuple(preview))
+    return ContractDraft(text, (*doubts, *counted), tuple(preview))
+
+
+def _looks(settings: Settings, sources: Sequence[LandedFile]) -> tuple[list[Look], list[str]]:
+    """A look at each file; a member of an archive that holds no table is a doubt, unless none does."""
+    looks: list[Look] = []
+    doubts: list[str] = []
+    for file in sources:
+        try:
+            looks.append(look_at(settings, _MONTH, file, likeness_of_header))
+        except UserError as error:
+            if not file.member or (file is sources[-1] and not looks):
+                raise
+            doubts.append(
+                f"{_line(file.source_file)}: {_line(error.found)}; no month lands with a file that no shape fits: have it "
+                "left out"
+            )
+    return looks, doubts
 
 
 @dataclass(frozen=True)
@@ -170,7 +180,8 @@ def _doubts_on_meanings(look: Look, meanings: Mapping[str, Meaning]) -> list[str
     for name, meaning in meanings.items():
         header, likeness = meaning.column.header, meaning.likeness
         if likeness < 1.0:
-            why = f"the names are alike ({likeness:.0%})" if likeness else "its values alone are times"
+            values = "technologies" if name == "technology" else "times"
+            why = f"the names are alike ({likeness:.0%})" if likeness else f"its values alone are {values}"
             rivals = rivals_of(name, look.columns, meanings)
             or_these = f"; it could also be {', '.join(map(repr, rivals))}" if rivals else ""
             doubts.append(f"{header!r} is taken for {name}: {why}{or_these}")
@@ -197,7 +208,7 @@ def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, 
     values: dict[str, dict[str, str]] = {}
     doubts = []
     for name, known, likely in (
-        ("technology", {fold(own): own for own in TECHNOLOGY_NETWORK}, _TECHNOLOGIES),
+        ("technology", {fold(own): own for own in TECHNOLOGY_NETWORK}, TECHNOLOGIES),
         ("operator", _operators(engine), {}),
         ("province_code", {code: code for code in _provinces(engine).values()}, _provinces(engine)),
     ):
@@ -218,7 +229,9 @@ def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, 
                 means[fold(text)] = meaning
             else:
                 unknown[text] = n_rows
-        doubts += [f"{name} {text!r} is taken for {meaning}" for text, meaning in means.items()]
+        if means:
+            told = ", ".join(f"{text!r} for {meaning}" for text, meaning in means.items())
+            doubts.append(f"{name}: taken are {told}")
         # Provinces elsewhere are as they are: that a row is outside the province is told by its flag.
         if unknown and not (name == "province_code" and all(text.isdigit() for text in unknown)):
             shown = ", ".join(map(repr, list(unknown)[:8])) + (" and more" if len(unknown) > 8 else "")
@@ -320,6 +333,12 @@ def _put_together(path: Path, parts: Sequence[_Part]) -> tuple[dict[str, Any], l
         + (", or if every row has the same, say it in constants" if name in CONSTANTS else "")
         for name in missing_columns
     ]
+    doubts += [
+        f"{part.look.source_file}: no column is {name}, which is required"
+        for part in parts
+        for name in REQUIRED
+        if name not in part.meanings and name in headers
+    ]
     zone, question = _zone({part.offset for part in parts if "measured_at" in part.meanings})
     marks = dict.fromkeys(mark for part in parts for mark in part.missing)
     return {
@@ -391,7 +410,10 @@ def _written(path: Path, document: Mapping[str, Any], doubts: Sequence[str]) -> 
         "shapes:",
     ]
     for shape in document["shapes"]:
-        lines += [f"  {'- ' if key == 'pattern' else '  '}{key}: {_flow(value)}" for key, value in shape.items()]
+        lines += [
+            f"  {'- ' if key == 'pattern' else '  '}{key}: {value if key in ('format', 'encoding') else _flow(value)}"
+            for key, value in shape.items()
+        ]
     lines += ["", "columns:" if document["columns"] else "columns: {}"]
     for name, column in document["columns"].items():
         said = ", ".join(f"{key}: {value if key == 'unit' else _flow(value)}" for key, value in column.items())
@@ -435,7 +457,7 @@ def _preview(settings: Settings, document: Mapping[str, Any]) -> tuple[list[str]
         land(settings, _MONTH)
         stage(settings, _MONTH)
     except UserError as error:
-        return [f"the file cannot be read by this contract yet: {_line(error.found)}"], []
+        return [f"the file cannot be read by this contract yet: {_line(error.where)}: {_line(error.found)}"], []
     with open_engine() as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", _MONTH).glob("*.parquet"))
         absent = [f"{column} is null" for column in REQUIRED]

@@ -56,11 +56,14 @@ def read_text(data: bytes) -> tuple[str, str, list[str]]:
             f"encoding {best} is taken; {name} reads the same bytes without failing, but as other words: "
             f"{_compared(texts[best], texts[name])}"
         )
+    words = ", ".join(repr(match[0]) for match in islice(_WORD.finditer(texts[best]), 3))
     if scores[best] < 0.9:
         doubts.append(
-            f"encoding: none of {', '.join(scores)} reads all words well; {best} reads {scores[best]:.0%}, such as "
-            + ", ".join(repr(match[0]) for match in islice(_WORD.finditer(texts[best]), 3))
+            f"encoding: none of {', '.join(scores)} reads all words well, so it may be another; {best} is taken, which "
+            f"reads {words}"
         )
+    elif best != "utf-8" and not doubts:
+        doubts.append(f"encoding {best} is taken, since it reads words: {words}")
     n_lost = texts[best].count("\ufffd")
     if n_lost:
         line = texts[best][: texts[best].index("\ufffd")].count("\n") + 1
