@@ -5,18 +5,14 @@ from __future__ import annotations
 import glob
 import json
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
-from ispeed.checks import add_policy, add_row_reasons
 from ispeed.column_look import (
     SENTINELS,
     Unit,
@@ -29,37 +25,33 @@ from ispeed.column_look import (
     timestamp_formats_of,
     unit_of,
 )
-from ispeed.column_meaning import FIGURES, TECHNOLOGIES, Meaning, likeness_of_header, meanings_of, rivals_of
+from ispeed.column_meaning import FIGURES, TECHNOLOGIES, Meaning, meanings_of, rivals_of
+from ispeed.contract_preview import PLACEHOLDERS, TIME_FORMAT, landed_alone, one_line
 from ispeed.contracts import COLUMNS, CONSTANTS, REQUIRED
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.export_look import Look, look_at
-from ispeed.landing import LandedFile, land, read_landing
+from ispeed.landing import read_landing
 from ispeed.months import Month
-from ispeed.policy import TECHNOLOGY_NETWORK, read_policy
-from ispeed.registry import match_operators, match_places, read_registry, sync_registry
+from ispeed.policy import TECHNOLOGY_NETWORK
+from ispeed.registry import read_registry, sync_registry
 from ispeed.settings import INCLUDE, Settings
-from ispeed.staging import LOCAL_ZONE, stage
+from ispeed.staging import LOCAL_ZONE
 from ispeed.text import fold, split_kind
 
-N_PREVIEW: Final = 10
-_MONTH: Final = Month(2000, 1)
-_FORMAT: Final = "%d/%m/%Y %H:%M:%S"
 _OWN_UNITS: Final = ("Mbit/s", "ms", "%", "m")
 # Any file may land, so that it can be looked at by the readers that would read it.
 _ANY_FILE: Final = {"name": "any", "timezone": "UTC", "missing": [], "columns": {}} | {
-    "shapes": [{"pattern": "*", "format": "jsonl", "timestamp_formats": [_FORMAT]}]
+    "shapes": [{"pattern": "*", "format": "jsonl", "timestamp_formats": [TIME_FORMAT]}]
 }
-_EXAMPLES: Final = {"technology": "Cố định", "measured_at": "01/10/2024 00:00:00"}
 
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """A contract as text, `doubts` on it as sentences, and the first rows of the file as it would have them read."""
+    """A contract as text, and `doubts` on it as sentences, which stand at its top too."""
 
     text: str
     doubts: tuple[str, ...]
-    preview: tuple[str, ...]
 
 
 def draft_contract(path: Path, registry: Path = INCLUDE / "registry") -> ContractDraft:
@@ -67,44 +59,28 @@ def draft_contract(path: Path, registry: Path = INCLUDE / "registry") -> Contrac
 
     Raises `UserError` where it holds no table that could be read.
     """
-    with tempfile.TemporaryDirectory(prefix="ispeed-") as name:
-        defaults = Settings.from_environment({"ISPEED_VAR": name, "ISPEED_DEVICE_KEY": "preview"})
-        settings = replace(defaults, source=Path(name) / "contract.yaml", registry=registry)
-        settings.exports_of(_MONTH).mkdir(parents=True)
-        try:
-            shutil.copyfile(path, settings.exports_of(_MONTH) / path.name)
-        except OSError as error:
-            raise UserError(
-                f"file {path}", str(error.strerror), "an export file", "give the path of one: FILE=…"
-            ) from error
-        settings.source.write_text(json.dumps(_ANY_FILE), encoding="utf-8")
-        land(settings, _MONTH)
-        sources = read_landing(settings, _MONTH).sources(settings, _MONTH)
-        with open_engine() as engine:
-            of_registry = _add_registry(engine, settings)
-            looks, of_members = _looks(settings, sources)
-            parts = [_read_part(engine, look, len(sources) > 1) for look in looks]
-        document, of_parts = _put_together(path, parts)
-        doubts = [*of_registry, *of_members, *of_parts]
-        text = _written(path, document, doubts)
-        settings.source.write_text(text + _placeholders(document), encoding="utf-8")
-        counted, preview = _preview(settings, document)
-    return ContractDraft(text, (*doubts, *counted), tuple(preview))
+    with landed_alone(path, registry, json.dumps(_ANY_FILE)) as (settings, month), open_engine() as engine:
+        of_registry = _add_registry(engine, settings)
+        looks, of_members = _looks(settings, month)
+        parts = [_read_part(engine, look, len(looks) > 1) for look in looks]
+    document, of_parts = _put_together(path, parts)
+    doubts = [*of_registry, *of_members, *of_parts]
+    return ContractDraft(_written(path, document, doubts), tuple(doubts))
 
 
-def _looks(settings: Settings, sources: Sequence[LandedFile]) -> tuple[list[Look], list[str]]:
+def _looks(settings: Settings, month: Month) -> tuple[list[Look], list[str]]:
     """A look at each file; a member of an archive that holds no table is a doubt, unless none does."""
+    sources = read_landing(settings, month).sources(settings, month)
     looks: list[Look] = []
     doubts: list[str] = []
     for file in sources:
         try:
-            looks.append(look_at(settings, _MONTH, file, likeness_of_header))
+            looks.append(look_at(settings, month, file))
         except UserError as error:
             if not file.member or (file is sources[-1] and not looks):
                 raise
             doubts.append(
-                f"{_line(file.source_file)}: {_line(error.found)}; no month lands with a file that no shape fits: have it "
-                "left out"
+                f"{file.source_file}: {error.found}; no month lands with a file that no shape fits: have it left out"
             )
     return looks, doubts
 
@@ -146,7 +122,7 @@ def _read_part(engine: Engine, look: Look, is_one_of_many: bool) -> _Part:
         look,
         meanings,
         ({} if look.format == "csv" else {"format": look.format})
-        | {**look.shape, **marks, "timestamp_formats": formats or [_FORMAT]},
+        | {**look.shape, **marks, "timestamp_formats": formats or [TIME_FORMAT]},
         missing,
         units,
         values,
@@ -160,7 +136,7 @@ def _times(look: Look, meanings: Mapping[str, Meaning]) -> tuple[list[str], list
     if "measured_at" not in meanings:
         return (
             [],
-            [f"nothing says how times are written: {_FORMAT} stands for it"],
+            [f"nothing says how times are written: {TIME_FORMAT} stands for it"],
             "",
         )
     column = meanings["measured_at"].column
@@ -168,7 +144,7 @@ def _times(look: Look, meanings: Mapping[str, Meaning]) -> tuple[list[str], list
     if not formats and not column.has_times_alone:
         hint = time_hint(column, look.format)
         if look.format != "xlsx" or column.written or not hint:
-            doubts.append(f"no format fits the times of {column.header!r}: {_FORMAT} stands for it")
+            doubts.append(f"no format fits the times of {column.header!r}: {TIME_FORMAT} stands for it")
         doubts += [hint] if hint else []
     elif formats and not any("%H" in form or "%-H" in form or "I" in form for form in formats):
         doubts.append(f"{column.header}: a day without a time; each counts as 00:00")
@@ -266,7 +242,7 @@ def _add_registry(engine: Engine, settings: Settings) -> list[str]:
     try:
         sync_registry(settings)
     except UserError as error:
-        return [f"operators and provinces were not compared: the registry cannot be read ({_line(error.where)})"]
+        return [f"operators and provinces were not compared: the registry cannot be read ({one_line(error.where)})"]
     read_registry(engine, settings.lake / "registry")
     return []
 
@@ -401,8 +377,8 @@ def _shapes(parts: Sequence[_Part]) -> list[dict[str, Any]]:
 def _written(path: Path, document: Mapping[str, Any], doubts: Sequence[str]) -> str:
     """The contract in YAML, its doubts above it as comments."""
     lines = [
-        f"# A first contract for {_line(path.name)}, drafted by `make contract`. Not sure:",
-        *(f"# - {_line(doubt)}" for doubt in doubts),
+        f"# A first contract for {one_line(path.name)}, drafted by `make contract`. Not sure:",
+        *(f"# - {one_line(doubt)}" for doubt in doubts),
         f"name: {_flow(document['name'])}",
         f"timezone: {document['timezone']}",
         f"missing: {_flow(document['missing'])}",
@@ -423,96 +399,13 @@ def _written(path: Path, document: Mapping[str, Any], doubts: Sequence[str]) -> 
         lines.append("values:")
         for name, meanings in document["values"].items():
             lines += [f"  {name}:", *(f"    {_flow(text)}: {_flow(value)}" for text, value in meanings.items())]
-    constants = [name for name in document["missing_columns"] if name in _EXAMPLES]
+    constants = [name for name in document["missing_columns"] if name in PLACEHOLDERS]
     if constants:
         lines += ["# What is the same for every row and in no column:", "# constants:"]
-        lines += [f"#   {name}: {_flow(_EXAMPLES[name])}" for name in constants]
+        lines += [f"#   {name}: {_flow(PLACEHOLDERS[name])}" for name in constants]
     return "\n".join(lines) + "\n"
 
 
 def _flow(value: Any) -> str:
     """A value as JSON, which YAML reads too."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _line(text: str) -> str:
-    """Text that cannot end the comment that it stands in."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-
-
-# The preview ---------------------------------------------------------------------------------------------------------
-
-
-def _placeholders(document: Mapping[str, Any]) -> str:
-    """Required columns that nobody named yet, so that the others can be looked at."""
-    constants = {name: _EXAMPLES[name] for name in document["missing_columns"] if name in _EXAMPLES}
-    return f"constants: {_flow(constants)}\n" if constants else ""
-
-
-def _preview(settings: Settings, document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """What staging and the registry make of the file: sentences on all rows, and the first rows, a line each."""
-    if "download_mbps" in document["missing_columns"]:
-        return ["no row can be shown before a header is named for download_mbps"], []
-    try:
-        land(settings, _MONTH)
-        stage(settings, _MONTH)
-    except UserError as error:
-        return [f"the file cannot be read by this contract yet: {_line(error.where)}: {_line(error.found)}"], []
-    with open_engine() as engine:
-        engine.read_parquet("staging_measurement", *settings.lake_of("staging", _MONTH).glob("*.parquet"))
-        absent = [f"{column} is null" for column in REQUIRED]
-        unread = engine.rows(
-            "select count(*) as n_rows, count(*) filter (where read_error is not null) as n_unreadable, "
-            f"count(*) filter (where read_error is null and ({' or '.join(absent)})) as n_empty "
-            "from staging_measurement"
-        )[0]
-        errors = engine.rows(
-            "select read_error, count(*) as n_rows, min(row_number) as first_row from staging_measurement "
-            "where read_error is not null group by read_error order by n_rows desc, first_row limit 3"
-        )
-        rows = engine.rows("select * from staging_measurement order by source_file, row_number limit ?", [N_PREVIEW])
-        of_places = _places(engine, settings) if (settings.lake / "registry").exists() else []
-    counted = [
-        f"by this contract, of {unread['n_rows']:,} rows {unread['n_unreadable']:,} would be unreadable and "
-        f"{unread['n_empty']:,} more lack what is required"
-    ]
-    counted += [
-        f"unreadable: {_line(error['read_error'][:100])} ({error['n_rows']:,} rows, first row {error['first_row']})"
-        for error in errors
-    ]
-    hidden = ("source_file", "measured_at_text", "measurement_key", "received_at", *document["missing_columns"])
-    return [*counted, *of_places], [_shown(row, hidden) for row in rows]
-
-
-def _places(engine: Engine, settings: Settings) -> list[str]:
-    """How many rows name a commune that the registry does not have on that day."""
-    policy = read_policy(settings.policy, date.max)
-    read_registry(engine, settings.lake / "registry")
-    add_policy(engine, policy, _MONTH)
-    add_row_reasons(engine, "quarantine_measurement")
-    match_places(engine, policy.province.code)
-    match_operators(engine)
-    engine.create("core_measurement", "core/core_measurement.sql")
-    named = engine.rows(
-        "select count(*) as n_rows, count(*) filter (where core_measurement.commune_code is null) as n_unknown, "
-        "min(coalesce(staging_measurement.commune_name, staging_measurement.commune_code)) "
-        "filter (where core_measurement.commune_code is null) as example "
-        "from core_measurement inner join staging_measurement using (source_file, row_number) "
-        "where staging_measurement.measured_at is not null and staging_measurement.read_error is null "
-        "and coalesce(staging_measurement.commune_name, staging_measurement.commune_code) is not null"
-    )[0]
-    if not named["n_unknown"]:
-        return []
-    return [
-        f"of {named['n_rows']:,} rows with a commune, {named['n_unknown']:,} name none that the registry has on that "
-        f"day, such as {_line(named['example'])!r}"
-    ]
-
-
-def _shown(row: Row, hidden: Iterable[str]) -> str:
-    cells = [
-        f"{name}={value}"
-        for name, value in row.items()
-        if name != "row_number" and name not in hidden and value is not None
-    ]
-    return f"row {row['row_number']}: " + _line(", ".join(cells))

@@ -25,6 +25,8 @@ from ispeed.text import fold
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
+register()
+
 # The columns that staging knows, in the order of `staging_measurement.sql`.
 COLUMNS = (
     "measurement_id",
@@ -219,7 +221,6 @@ def read_contract(path: Path) -> Contract:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(str(path), str(error), "a source contract in YAML", "mend or restore the file") from error
     _check_form(places, document)
-    register()
     contract = Contract(
         name=document["name"],
         timezone=document["timezone"],

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -20,6 +20,7 @@ import duckdb
 
 from ispeed.archives import opened
 from ispeed.column_look import Column
+from ispeed.column_meaning import likeness_of_header
 from ispeed.contracts import Shape
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
@@ -33,14 +34,12 @@ from ispeed.records.sheet import HEADER_ROWS, header_texts, opened_workbook, tex
 from ispeed.settings import INCLUDE, Settings
 from ispeed.text_encoding import read_text
 
-BYTES_MAX: Final = 64 << 20
+BYTES_MAX: Final = 16 << 20
 ROWS_MAX: Final = 100_000
 _MACROS: Final = INCLUDE / "sql" / "staging" / "macros.sql"
 _DELIMITERS: Final = (",", ";", "\t", "|")
 # Dates that a file keeps as such are written so by the readers, which nobody can take for day and month exchanged.
 _PROVISIONAL: Final = Shape("*", ("%Y-%m-%d %H:%M:%S",))
-# How much the texts of a row are like headers.
-Likeness = Callable[[Sequence[str]], float]
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,10 @@ class Look:
     doubts: tuple[str, ...]
 
 
-def look_at(settings: Settings, month: Month, file: LandedFile, likeness: Likeness) -> Look:
-    """Look at a landed file: its first 64 MiB of text, or 100,000 rows.
+def look_at(settings: Settings, month: Month, file: LandedFile) -> Look:
+    """Look at a landed file: its first 16 MiB of text, or 100,000 rows.
 
-    `likeness` says how much texts are like headers, 0 where not at all. Raises `UserError` where the file is damaged,
-    beyond a bound, or holds no table.
+    Raises `UserError` where the file is damaged, beyond a bound, or holds no table.
     """
     with opened(settings, month, file) as source:
         data = b""
@@ -71,7 +69,7 @@ def look_at(settings: Settings, month: Month, file: LandedFile, likeness: Likene
     format = _format_of(file.source_file, data)
     match format:
         case "xlsx":
-            look = _look_at_sheet(settings, month, file, likeness)
+            look = _look_at_sheet(settings, month, file)
         case "parquet":
             look = _look_at_parquet(settings, month, file)
         case "json" | "jsonl":
@@ -144,7 +142,7 @@ def _look_at_text(file: LandedFile, data: bytes) -> Look:
     return Look(file.source_file, "csv", shape, tuple(columns), tuple(doubts))
 
 
-def _look_at_sheet(settings: Settings, month: Month, file: LandedFile, likeness: Likeness) -> Look:
+def _look_at_sheet(settings: Settings, month: Month, file: LandedFile) -> Look:
     """The sheet and the row whose texts are most like headers; other sheets that hold a table too are told."""
     with opened_workbook(settings, month, file) as (workbook, _):
         found = []
@@ -152,9 +150,8 @@ def _look_at_sheet(settings: Settings, month: Month, file: LandedFile, likeness:
             # What a file says of its own dimensions is often wrong, and would cut rows off.
             sheet.reset_dimensions()
             rows = sheet.iter_rows(max_row=HEADER_ROWS, max_col=settings.columns_max)
-            likely = [
-                (likeness(texts), number, texts) for number, row in enumerate(rows, 1) if (texts := header_texts(row))
-            ]
+            texts_of = {number: header_texts(row) for number, row in enumerate(rows, start=1)}
+            likely = [(likeness_of_header(texts), number, texts) for number, texts in texts_of.items() if texts]
             # Of rows that are as like, the first is the header.
             found += [(*max(likely, key=lambda row: (row[0], len(row[2]) > 1, -row[1])), sheet)] if likely else []
         if not found:

@@ -110,7 +110,7 @@ def _find(name: str) -> codecs.CodecInfo | None:
 
 
 def register() -> None:
-    """Make the codecs known to `codecs`; the contract does so before it looks at encodings."""
+    """Make the codecs known to `codecs`; whoever reads contracts does so."""
     try:
         codecs.lookup("tcvn3")
     except LookupError:

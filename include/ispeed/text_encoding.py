@@ -8,8 +8,9 @@ import unicodedata
 from itertools import islice
 from typing import Final
 
-from ispeed import legacy_codecs
+from ispeed.legacy_codecs import register
 
+register()
 _ENCODINGS: Final = ("utf-8", "tcvn3", "vni", "cp1258", "cp1252", "gb18030")
 _VOWELS: Final = "aăâeêioôơuưy"
 _TONES: Final = ("", "\u0300", "\u0301", "\u0309", "\u0303", "\u0323")
@@ -43,7 +44,6 @@ def read_text(data: bytes) -> tuple[str, str, list[str]]:
         return encoding, text, [f"encoding {encoding} is taken by its zero bytes: no mark says so"]
     if data.isascii():
         return "utf-8", data.decode("ascii"), []
-    legacy_codecs.register()
     texts = {name: data.decode(name, errors="replace") for name in _ENCODINGS}
     scores = {name: _likeness(text) for name, text in texts.items()}
     best = max(scores, key=lambda name: scores[name])

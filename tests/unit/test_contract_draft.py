@@ -11,6 +11,7 @@ import pytest
 
 from ispeed.checks import check_staging
 from ispeed.contract_draft import ContractDraft, draft_contract
+from ispeed.contract_preview import preview_contract
 from ispeed.contracts import COLUMNS, Contract, read_contract
 from ispeed.errors import UserError
 from ispeed.lake import read_step
@@ -297,18 +298,45 @@ def test_the_quote_is_the_mark_that_fields_stand_between(draft: Draft, quote: st
     assert contract.shapes[0].quote == quote
 
 
-def test_the_preview_is_what_staging_reads(draft: Draft) -> None:
-    found, _ = draft(HEAD + "15/10/2024 08:00:00;4g;33,5\n15/10/2024 08:00:00;4G;fast\n" + 14 * ROW)
-    assert len(found.preview) == 10
-    assert found.preview[0] == "row 2: measured_at=2024-10-15 08:00:00, technology=4G, download_mbps=33.5"
-    assert "read_error=download_mbps fast" in found.preview[1]
-    assert doubt(found, "of 16 rows 1 would be unreadable and 0 more lack")
+def test_the_preview_is_what_staging_reads(draft: Draft, tmp_path: Path) -> None:
+    rows = "15/10/2024 08:00:00;4g;33,5;VNPT;Vĩnh Hải\n15/10/2024 08:00:00;4G;fast;Acme;Ở đâu\n"
+    draft(HEAD.replace("\n", ";Nhà mạng;Xã/Phường\n") + rows + 14 * "15/10/2024 08:00:00;5;33,5;;\n")
+    found = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml")
+    assert len(found.rows) == 10
+    assert found.rows[0].startswith(
+        "row 2: measured_at=2024-10-15 08:00:00, commune_name=Vĩnh Hải, operator=VNPT, tech"
+    )
+    assert found.rows[0].endswith("technology=4G, download_mbps=33.5")
+    assert "read_error=download_mbps fast" in found.rows[1]
+    assert found.doubts == (
+        "by this contract, of 16 rows 1 would be unreadable and 0 more lack what is required",
+        "unreadable: download_mbps fast (1 rows, first row 3)",
+        "technology: of 16 rows that name one, 14 name none that is known on their day: '5'",
+        "operator: of 2 rows that name one, 1 name none that is known on their day: 'Acme'",
+        "commune: of 2 rows that name one, 1 name none that is known on their day: 'Ở đâu'",
+    )
 
 
-def test_a_draft_keeps_the_devices_to_itself(draft: Draft) -> None:
+def test_what_is_required_and_not_yet_named_does_not_hinder_a_look_at_the_rest(draft: Draft, tmp_path: Path) -> None:
+    draft(table("x;Download (Mbps)", "a;33,5"))
+    found = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml")
+    assert found.rows == ("row 2: download_mbps=33.5",)
+
+
+def test_a_file_that_a_contract_cannot_read_is_told(draft: Draft, tmp_path: Path) -> None:
+    draft(HEAD + ROW)
+    other = tmp_path / "other.csv"
+    other.write_text("a;b\n1;2\n", encoding="utf-8")
+    found = preview_contract(other, tmp_path / "drafted.yaml")
+    assert not found.rows
+    assert "cannot be read by this contract yet: file other.csv, row 1: no header for the required" in found.doubts[0]
+
+
+def test_a_draft_keeps_the_devices_to_itself(draft: Draft, tmp_path: Path) -> None:
     found, _ = draft(table("time,imei,tech,dl", *["2024-10-15 08:00:00,secret-device,4G,33.5"] * 300))
     assert doubt(found, "one value stands for 300 of 300 rows")
-    assert "secret-device" not in "".join([found.text, *found.doubts, *found.preview])
+    rows = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml").rows
+    assert "secret-device" not in "".join([found.text, *found.doubts, *rows])
 
 
 def test_a_header_cannot_write_the_contract(draft: Draft) -> None:
@@ -361,13 +389,14 @@ def test_the_crowd_export_decodes_wrongly_without_failing_and_has_a_sentinel(tmp
     assert doubt(found, "'2147483647' is taken to stand for nothing", "cell_csiSinr (8,532 rows)")
     assert doubt(found, "no column is measured_at")
     assert doubt(found, "'user_uid'", "588 of 10,000 rows")
-    assert doubt(found, "of 10,000 rows 0 would be unreadable")
     source = tmp_path / "drafted.yaml"
     source.write_text(found.text, encoding="utf-8")
     contract = read_contract(source)
     assert "2147483647" in contract.missing
     assert list(contract.headers) == [c for c in COLUMNS if c in contract.headers]
     assert text_of(contract.headers["download_mbps"][0]) == "bandwidth_Mbps"
+    preview = preview_contract(REAL / "crowd_5g_gbk.csv", source)
+    assert preview.doubts[0].startswith("by this contract, of 10,000 rows 0 would be unreadable and 0 more lack")
 
 
 @real("mlab_ndt_download_2019.csv")
