@@ -69,6 +69,7 @@ _NAMES: Final = {
     "download_mbps": (
         "download",
         "dl",
+        "down",
         "download speed",
         "download rate",
         "dl speed",
@@ -78,7 +79,7 @@ _NAMES: Final = {
         "bandwidth",
         "toc do tai xuong",
     ),
-    "upload_mbps": ("upload", "ul", "upload speed", "upload rate", "ul speed", "uplink", "toc do tai len"),
+    "upload_mbps": ("upload", "ul", "up", "upload speed", "upload rate", "ul speed", "uplink", "toc do tai len"),
     "ping_ms": ("ping", "latency", "rtt", "min rtt", "delay"),
     "jitter_ms": ("jitter",),
     "packet_loss_pct": ("packet loss", "loss"),

@@ -6,6 +6,7 @@ The files are opened by the same readers, within the same bounds.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -85,7 +86,8 @@ def look_at(settings: Settings, month: Month, file: LandedFile) -> Look:
 
 def _format_of(source_file: str, data: bytes) -> str:
     """The format by the first bytes, whatever the name says; a name that the readers would go by must fit them."""
-    start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    start = data[:4096].decode("utf-16" if is_wide else "utf-8-sig", errors="replace").lstrip()
     found, expected, remedy = "", "", "export it as csv, xlsx, json, jsonl or Parquet"
     if data.startswith(b"\x1f\x8b"):
         found, expected, remedy = "gzip bytes", "a name that ends in .gz", "rename the file"
@@ -94,7 +96,7 @@ def _format_of(source_file: str, data: bytes) -> str:
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
         found, expected = "an old Excel workbook, or one with a password", "an open .xlsx workbook"
         remedy = "open it in Excel and save it as .xlsx, without password"
-    elif start[:15].lower().startswith((b"<html", b"<!doctype", b"<table", b"<?xml", b"<meta")):
+    elif start[:15].lower().startswith(("<html", "<!doctype", "<table", "<?xml", "<meta")):
         found, expected = "a web page or XML", "a table of one of the formats"
         remedy = "open it in Excel and save it as .xlsx, whatever its name says"
     if found:
@@ -103,9 +105,7 @@ def _format_of(source_file: str, data: bytes) -> str:
         return "xlsx"
     if data.startswith(b"PAR1"):
         return "parquet"
-    if start.startswith((b"{", b"[")):
-        return "json" if start.startswith(b"[") else "jsonl"
-    return "csv"
+    return {"[": "json", "{": "jsonl"}.get(start[:1], "csv")
 
 
 def _look_at_text(file: LandedFile, data: bytes) -> Look:
@@ -123,8 +123,14 @@ def _look_at_text(file: LandedFile, data: bytes) -> Look:
             f"a backslash stands before a quote: a quote within quotes is read where it is doubled ({quote * 2})"
         )
     records = list(_records(text, delimiter, quote))
-    header, rows = (records[0], records[1:]) if records else ([], [])
-    of_other_length = [number for number, row in enumerate(rows, start=2) if len(row) != len(header)]
+    above = _rows_above_header(records)
+    if above:
+        doubts.append(
+            f"the headers stand in record {above + 1}, but those of a csv are read from its first: have what stands "
+            "above them left out"
+        )
+    header, rows = (records[above], records[above + 1 :]) if records else ([], [])
+    of_other_length = [number for number, row in enumerate(rows, start=above + 2) if len(row) != len(header)]
     if of_other_length:
         doubts.append(
             f"{len(of_other_length):,} of {len(rows):,} rows do not have the header's {len(header)} fields "
@@ -277,21 +283,27 @@ def _look_at_parquet(settings: Settings, month: Month, file: LandedFile) -> Look
     return Look(file.source_file, "parquet", {}, tuple(columns), tuple(doubts))
 
 
+def _rows_above_header(records: Sequence[Sequence[str]]) -> int:
+    """How many records stand above the one that is most like headers; none where the first is like them at all."""
+    likely = [likeness_of_header(record) for record in records[:HEADER_ROWS]]
+    return likely.index(max(likely)) if likely and not likely[0] else 0
+
+
 def _repeated_headers(columns: Sequence[Column]) -> list[str]:
     repeated = [name for name, n in Counter(column.header for column in columns).items() if n > 1]
     return ["headers that stand more than once: " + ", ".join(map(repr, repeated))] if repeated else []
 
 
 def _delimiter_of(text: str) -> tuple[str, list[str]]:
-    """The mark by which the most of the first rows have as many fields as the header, at least two."""
+    """The mark by which the most of the first rows have as many fields, at least two."""
     widths: dict[str, tuple[float, int]] = {}
     for delimiter in _DELIMITERS:
         records = list(islice(_records(text, delimiter), 1_000))
-        width = len(records[0]) if records else 0
-        if width > 1:
-            widths[delimiter] = (sum(len(record) == width for record in records) / len(records), width)
+        for width, n_rows in Counter(map(len, records)).most_common(1):
+            if width > 1:
+                widths[delimiter] = (n_rows / len(records), width)
     if not widths:
-        return ",", ["no delimiter splits the header row: one column, or a mark that was not tried (, ; tab |)"]
+        return ",", ["no delimiter splits the rows: one column, or a mark that was not tried (, ; tab |)"]
     best = max(widths, key=lambda delimiter: widths[delimiter])
     rivals = [mark for mark, (share, _) in widths.items() if mark != best and share > 0.95]
     return best, [f"delimiter {best!r} is taken; {mark!r} would split the rows evenly too" for mark in rivals]
