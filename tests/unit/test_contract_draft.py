@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ispeed.checks import check_staging
 from ispeed.contract_draft import ContractDraft, draft_contract
 from ispeed.contract_preview import preview_contract
 from ispeed.contracts import COLUMNS, Contract, read_contract
 from ispeed.errors import UserError
-from ispeed.lake import read_step
-from ispeed.landing import land
 from ispeed.legacy_codecs import register
 from ispeed.months import Month
 from ispeed.sample import make_exports
-from ispeed.settings import Settings
-from ispeed.staging import stage
-from pipeline import run_steps, settings_in
+from pipeline import settings_in
 
 Draft = Callable[..., tuple[ContractDraft, Contract]]
 REAL = Path(__file__).parents[2] / ".." / "shared" / "real_exports"
@@ -397,19 +392,3 @@ def test_the_crowd_export_decodes_wrongly_without_failing_and_has_a_sentinel(tmp
     assert text_of(contract.headers["download_mbps"][0]) == "bandwidth_Mbps"
     preview = preview_contract(REAL / "crowd_5g_gbk.csv", source)
     assert preview.doubts[0].startswith("by this contract, of 10,000 rows 0 would be unreadable and 0 more lack")
-
-
-@real("mlab_ndt_download_2019.csv")
-def test_the_mlab_export_is_read_in_full_once_its_technology_is_said(settings: Settings, tmp_path: Path) -> None:
-    file = REAL / "mlab_ndt_download_2019.csv"
-    text = draft_contract(file).text
-    source = tmp_path / "drafted.yaml"
-    source.write_text(text + "constants: {technology: Cố định}\n", encoding="utf-8")
-    month = Month(2019, 3)
-    of_contract = settings_in(tmp_path, source=source)
-    of_contract.exports_of(month).mkdir(parents=True)
-    (of_contract.exports_of(month) / file.name).write_bytes(file.read_bytes())
-    run_steps(of_contract, month, (land, stage, check_staging))
-    assert read_step(of_contract, "staging", month, "stage")["files"][file.name]["n_rows"] == 41_236
-    put_aside = read_step(of_contract, "quarantine", month, "check")["n_rows"]
-    assert set(put_aside) <= {"other_month", "duplicate", "implausible_value"}
