@@ -28,6 +28,7 @@ from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Change, CheckLine, Content, SourceFile, WorkbookPolicy
+from ispeed.workbook.wording import number
 
 Tables = dict[str, list[Row]]
 _WINDOWS = {
@@ -61,16 +62,17 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     landing = read_landing(settings, month)
     report = read_step(settings, "report", month, "build_reports")
-    checks = settings.lake_of("report", month) / "checks.json"
-    if not checks.exists():
+    noted = settings.lake_of("report", month) / "checks.json"
+    if not noted.exists():
         raise UserError(
             f"month {month}", "reports that were not checked", "the result of check_reports", "run it first"
         )
-    require_passed(month, json.loads(checks.read_text(encoding="utf-8")))
+    require_passed(month, json.loads(noted.read_text(encoding="utf-8")))
     database = Database(settings.database_url)
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
-        origin = _origin(policy, report)
+        checks = _check_lines(settings, month)
+        origin = _origin(policy, report, checks)
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
@@ -81,7 +83,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         for rows in tables.values():
             for row in rows:
                 row["revision"] = revision
-        causes = _causes(settings, month, published, origin)
+        before = _origin_of(settings, month, published) if published else origin
+        causes = _causes(before, origin)
         quality = _quality_totals(tables["report_quality_month"])
         draft = Draft(
             revision=revision,
@@ -96,7 +99,10 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
             write_json(folder / "draft.json", asdict(draft))
             if not is_unchanged:
                 changes = _changes(database, month, published, tables, causes)
-                content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
+                changes += _changed_warnings(before, origin, causes)
+                content = _content(
+                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes
+                )
                 files = folder / "files"
                 files.mkdir()
                 _write_quarantine(engine, settings, month, files / "quarantine.csv")
@@ -120,8 +126,11 @@ def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables
     return tables
 
 
-def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that a revision is made from, by hash; what differs between two is why they differ."""
+def _origin(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckLine]) -> dict[str, Any]:
+    """Everything that a revision is made from, by hash; what differs between two is why they differ.
+
+    What is told of a month beside others (drift, a file of two months) may change with those: it counts as it is shown.
+    """
     rules = {
         str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
         for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
@@ -134,6 +143,11 @@ def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
+        "warnings": [
+            {"table": check.table, "description_vi": check.description_vi, "finding": check.finding}
+            for check in checks
+            if check.finding
+        ],
     }
 
 
@@ -143,12 +157,15 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     return database.rows("report_province_month", month.previous, revision) if revision else []
 
 
-def _causes(settings: Settings, month: Month, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
-    """Vietnamese sentences on what differs from the published revision; none on a first issue."""
-    if published is None:
-        return []
+def _origin_of(settings: Settings, month: Month, published: Row) -> dict[str, Any]:
+    """What a published revision was made from, as its manifest tells it; nothing where that is gone."""
     manifest = settings.share_of(month) / f"r{published['revision']}" / "manifest.json"
-    before = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    origin: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    return origin
+
+
+def _causes(before: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
+    """Vietnamese sentences on what differs between the origins of two revisions."""
     before_inputs, inputs = before.get("inputs", {}), origin["inputs"]
     sentences = {
         "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
@@ -158,6 +175,7 @@ def _causes(settings: Settings, month: Month, published: Row | None, origin: Map
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),
         "Số liệu tháng trước được phát hành lại": before.get("previous_revision") != origin["previous_revision"],
+        "Cảnh báo nêu để xem xét thay đổi": before.get("warnings", []) != origin["warnings"],
     }
     return [sentence for sentence, differs in sentences.items() if differs]
 
@@ -184,6 +202,20 @@ def _changes(
     return changes
 
 
+def _changed_warnings(before: Mapping[str, Any], origin: Mapping[str, Any], causes: Sequence[str]) -> list[Change]:
+    """Every warning that came, went, or says something else now."""
+    old, new = (
+        {(told["table"], told["description_vi"]): told["finding"] for told in made_from.get("warnings", [])}
+        for made_from in (before, origin)
+    )
+    return [
+        Change(table, description, "Cảnh báo", old.get((table, description)), new.get((table, description)), cause)
+        for cause in ["; ".join(causes)]
+        for table, description in sorted(old.keys() | new.keys())
+        if old.get((table, description)) != new.get((table, description))
+    ]
+
+
 def _key(table: Table, row: Row) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in table.key)
 
@@ -195,6 +227,34 @@ def _quality_totals(rows: Sequence[Row]) -> dict[str, int]:
     return totals
 
 
+def _check_lines(settings: Settings, month: Month) -> list[CheckLine]:
+    """Every check that a step of the month noted, in the order in which they ran."""
+    noted = settings.lake_of("report", month) / "checks.json"
+    results = [
+        *read_step(settings, "quarantine", month, "check")["results"],
+        *read_step(settings, "core", month, "build_core")["results"],
+        *json.loads(noted.read_text(encoding="utf-8")),
+    ]
+    return [
+        CheckLine(
+            table=result["table"],
+            description_vi=result["description_vi"],
+            severity=result["severity"],
+            action=result["on_failure"],
+            reason=result["reason"],
+            passed=result["passed"],
+            n_rows=result["n_rows"],
+            finding=_finding(result) if result["on_failure"] == "tell" else "",
+        )
+        for result in results
+    ]
+
+
+def _finding(result: Mapping[str, Any]) -> str:
+    n_more = result["n_rows"] - len(result["examples"])
+    return "; ".join(result["examples"]) + (f" và {number(n_more)} trường hợp khác" if n_more > 0 else "")
+
+
 def _content(
     settings: Settings,
     month: Month,
@@ -202,16 +262,11 @@ def _content(
     landing: Landing,
     revision: int,
     tables: Tables,
+    checks: Sequence[CheckLine],
     previous_province: Sequence[Row],
     changes: Sequence[Change],
     causes: Sequence[str],
 ) -> Content:
-    report_folder = settings.lake_of("report", month)
-    results = [
-        *read_step(settings, "quarantine", month, "check")["results"],
-        *read_step(settings, "core", month, "build_core")["results"],
-        *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
-    ]
     files = read_step(settings, "staging", month, "stage")["files"]
     next_month = month.next.next
     return Content(
@@ -231,25 +286,17 @@ def _content(
             speed_max=policy.speed_max_mbps,
             ping_max_ms=policy.ping_max_ms,
             low_location_accuracy_m=policy.location_accuracy_max_m,
+            integrity_minimum=policy.integrity_measurements_minimum,
+            integrity_threshold=policy.integrity_threshold,
+            drift_months=policy.drift_months,
+            drift_threshold=policy.drift_threshold,
             window=_WINDOWS[policy.window],
             next_release=date(next_month.year, next_month.number, policy.report_day),
             contact=policy.contact,
             licence=policy.licence,
             reference=policy.reference,
         ),
-        checks=[
-            CheckLine(
-                table=result["table"],
-                description_vi=result["description_vi"],
-                severity=result["severity"],
-                action=result["on_failure"],
-                reason=result["reason"],
-                passed=result["passed"],
-                n_rows=result["n_rows"],
-                finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
-            )
-            for result in results
-        ],
+        checks=checks,
         reasons={reason: wording for _, reason, wording in row_reasons()},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
         changes=changes,

@@ -13,7 +13,7 @@ from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import month_text, number, percent
 
-_NAMES: Final = {
+INDICATORS: Final = {
     "measurements_per_sample": "Đo lặp trên cùng thiết bị",
     "top_device_share": "Tập trung vào một thiết bị",
     "commune_mismatch_share": "Đo ngoài địa bàn của mã",
@@ -27,7 +27,7 @@ def lay_integrity(sheet: Worksheet, styles: Styles, content: Content) -> None:
     rows = sorted(
         (row for row in every if _value(row, "value") >= _value(row, "threshold")),
         key=lambda row: (
-            list(_NAMES).index(str(row["indicator"])) if row["indicator"] in _NAMES else len(_NAMES),
+            list(INDICATORS).index(str(row["indicator"])) if row["indicator"] in INDICATORS else len(INDICATORS),
             -_value(row, "value"),
             str(row["referral_code"]),
         ),
@@ -50,7 +50,7 @@ def lay_integrity(sheet: Worksheet, styles: Styles, content: Content) -> None:
         report_field(table, "referral_code", 134, "code"),
         Field("Đơn vị giữ mã", 188, "text", lambda row: text_or(holders.get(row["referral_code"]), NOT_IN_REGISTRY)),
         report_field(
-            table, "indicator", 180, "text", lambda row: _NAMES.get(str(row["indicator"]), str(row["indicator"]))
+            table, "indicator", 180, "text", lambda row: INDICATORS.get(str(row["indicator"]), str(row["indicator"]))
         ),
         report_field(table, "value", 66, "speed"),
         report_field(table, "threshold", 66, "speed"),
