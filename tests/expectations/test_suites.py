@@ -4,8 +4,9 @@ A folder of the suite's name holds the sound rows (`batch.csv`) and the cases (`
 description, the change, and what is then told, which names the row. Rules that fail with it by their very meaning
 stand under `also`, with the reason why. What rules look at besides their own table is in `relations/`.
 
-The sound month: two communes, rows 2 to 9 of a.csv and 2 to 4 of b.csv, thresholds of 3 measurements to publish, 4 to
-assess and 2 devices. Row 9 is quarantined and row 7 flagged though nothing is wrong with them: no rule compares that.
+The sound month: two communes, rows 2 to 9 of a.csv and 2 to 5 of b.csv, thresholds of 4 measurements and 3 devices,
+values at the edge of what passes. Row 9 is quarantined and row 7 flagged though nothing is wrong with them: no rule
+compares that.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ispeed.errors import CheckFailed
 from ispeed.months import Month
 from ispeed.policy import read_policy
 from ispeed.settings import INCLUDE
-from ispeed.tables import REPORT_TABLES
+from ispeed.tables import REPORT_TABLES, SPEEDS
 from ispeed.workbook.wording import ACTIONS, TABLES
 
 FOLDER = Path(__file__).parent
@@ -89,9 +90,9 @@ def sound_month() -> Iterator[Engine]:
     """An engine with every relation of the sound month, and a copy of each in the schema `sound`."""
     policy = replace(
         read_policy(INCLUDE / "policy.yaml", MONTH.last_day),
-        publish_minimum=3,
+        publish_minimum=4,
         assess_minimum=4,
-        device_minimum=2,
+        device_minimum=3,
         integrity_measurements_minimum=4,
     )
     with open_engine() as engine:
@@ -187,6 +188,43 @@ def test_one_row_trips_its_rule_and_no_other(
 def test_every_rule_has_its_case() -> None:
     rules = {(table, rule.description_vi) for table in SUITES for rule in read_suite(table)}
     assert rules == {(case.table, case.rule) for case in CASES}
+
+
+def fails(engine: Engine, table: str, rule: str, change: str) -> bool:
+    """Whether a rule's own query finds something after a change, which is taken back."""
+    query = next(found.query for found in read_suite(table) if found.description_vi.startswith(rule)) or ""
+    engine.run(change)
+    found = engine.rows(query.replace("{batch}", table))
+    engine.run(f"delete from {table}; insert into {table} select * from sound.{table}")
+    return bool(found)
+
+
+def test_no_speed_is_left_out_of_its_rules(month: Engine) -> None:
+    """Equal percentiles are in order; each one of them out of it, below 0, or beside a reason is noticed."""
+    table = "report_commune_month"
+    order, speed, blank = "Các phân vị tăng dần", "Tốc độ, độ trễ công bố", "Ô để trống có lý do"
+    for share in (0, 1):
+        assert not fails(month, table, "Tỷ lệ nằm trong", f"update {table} set share_at_target = {share}")
+    equal = f"update {table} set " + ", ".join(f"{column.name} = 5" for column in SPEEDS) + " where reason is null"
+    assert not fails(month, table, order, equal)
+    for column in SPEEDS:
+        # Jitter below 0 is told of where rows are checked, and stops no report.
+        below = f"{equal}; update {table} set {column.name} = -1 where reason is null"
+        assert fails(month, table, speed, below) == (not column.name.startswith("jitter_ms"))
+        given = f"update {table} set {column.name} = 5 where reason is not null"
+        assert fails(month, table, blank, given)
+        is_low = column.name.endswith(("_p10", "_p25", "_ci_low"))
+        moved = f"{equal}; update {table} set {column.name} = {6 if is_low else 4} where reason is null"
+        assert fails(month, table, order, moved) == (not column.name.endswith("_mean"))
+
+
+@pytest.mark.parametrize("table", REPORT_COLUMNS)
+def test_no_key_and_no_count_may_be_missing(month: Engine, table: str) -> None:
+    counts = ("n_measurements", "n_samples", "n_devices", "n_missing_to_assess", "n_rows", "value", "evidence")
+    for column in ("month", *KEYS[table], *counts):
+        # That an indicator is one of policy is a rule of its own.
+        if column in REPORT_COLUMNS[table] and column != "indicator":
+            assert fails(month, table, "Mọi dòng thuộc tháng báo cáo", f"update {table} set {column} = null"), column
 
 
 def test_tables_of_figures_share_their_rules() -> None:
