@@ -13,7 +13,7 @@ ENV PYTHONUNBUFFERED=1 \
 
 # The folders belong to the user before a volume is mounted on them: a new volume takes over owner and mode.
 RUN useradd --uid 50000 --no-create-home --home-dir /var/lib/airflow airflow \
-    && install -d -o airflow /var/lib/airflow /data/exports /data/registry /data/returns /data/lake /data/share
+    && install -d -o airflow /var/lib/airflow /data/exports /data/registry /data/returns /data/boundaries /data/lake /data/share
 
 WORKDIR /opt/ispeed
 COPY requirements.txt .

@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/include
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test month backfill up contract lint format lock docs clean
+.PHONY: help demo test month backfill sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -29,20 +29,26 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
 	@touch $@
 
-demo: $(VENV)/.run ## sample exports where there are none, every DAG for 2024-10, and what was published
-	@$(BIN)/python -m ispeed demo
+demo: $(VENV)/$(if $(PROVINCE),.dev,.run) ## sample exports where there are none, every DAG for 2024-10, what was published (PROVINCE=48)
+	@$(BIN)/python -m ispeed demo $(PROVINCE)
 
-month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
-	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10))
+month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10; BOUNDARIES=2025-07-01: also on that map
+	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
 
 backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
-	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10))
+	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
+
+sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
+	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)
 
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up
 
 contract: $(VENV)/.run ## a first source contract for an unknown export: make contract FILE=export.csv OUT=new.yaml
 	@$(BIN)/python -m ispeed contract "$(or $(FILE),$(error give the export: make contract FILE=export.csv))" $(if $(OUT),--out "$(OUT)") $(if $(BY),--by "$(BY)")
+
+registry: $(VENV)/.dev ## first registry and policy of any province: make registry PROVINCE=48
+	@$(BIN)/python -m ispeed registry $(or $(PROVINCE),$(error give the province: make registry PROVINCE=48)) $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest $(TESTS)

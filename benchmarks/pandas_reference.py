@@ -44,14 +44,24 @@ class Policy:
     )
     ping_maximum_ms: float = 60_000  # our policy: a minute
     accuracy_maximum_m: float = 1_000  # our policy: a position is no better than a commune
-    integrity_minimum: int = 10  # our policy: measurements of a code before its indicators are told
-    integrity_thresholds: dict[str, float] = field(  # our policy: evidence, not verdicts
+    integrity_minimum: int = 20  # our policy: measurements of a code before its indicators are told
+    integrity_chance: float = 1e-5  # our policy: how seldom chance alone may bring a code to its threshold
+    integrity_levels: dict[str, float] = field(  # our policy: how common a thing may be before anybody need ask
         default_factory=lambda: {
-            "measurements_per_sample": 3.0,
-            "top_device_share": 0.5,
+            "measurements_per_sample": 2.5,
+            "samples_per_device": 10.0,
+            "top_device_share": 0.75,
+            "shared_device_share": 0.2,
+            "identical_coordinates_share": 0.3,
             "commune_mismatch_share": 0.5,
+            "regular_interval_share": 0.3,
+            "night_share": 0.3,
+            "deadline_repeat_share": 0.4,
+            "identical_result_share": 0.05,
+            "speed_difference_share": 0.75,
         }
     )
+    return_day: int = 10  # letter 3761/STTTT-CNTTBCVT: returns before the 10th of the month after
 
 
 POLICY = Policy()
@@ -85,6 +95,8 @@ FLAGS = (
     "low_location_accuracy",
     "unknown_operator",
 )
+# Only with boundaries, which this reference does not know: a month without them has none of these.
+LOCATION_FLAGS = ("located_by_coordinates", "outside_boundaries", "location_mismatch", "code_location_mismatch")
 MISSING = ("", "NULL", "-")
 NUMBERS = (*METRICS, "packet_loss_pct", "latitude", "longitude", "location_accuracy_m")
 HEADERS = {  # every header of the two shapes → the canonical column
@@ -640,6 +652,7 @@ def reference_tables(
         coded,
         "report_referral_code_month",
         ["network", "referral_code"],
+        same_holders(codes, None if previous is None else previous["report_referral_code_month"]),
     )
     held = rows[rows["holder_kind"] == "organisation"].assign(organisation_code=lambda kept: kept["holder_code"])
     organisation = add_per_head(
@@ -668,12 +681,14 @@ def reference_tables(
             policy,
         ),
         "report_commune_technology_month": add_rank(technology, ["network", "technology"]),
-        "report_referral_code_month": add_mix(referral_code, coded, ["network", "referral_code"], policy),
+        "report_referral_code_month": add_mix(
+            add_earlier(referral_code, coded), coded, ["network", "referral_code"], policy
+        ),
         "report_organisation_month": add_mix(organisation, held, ["network", "organisation_code"], policy),
         "report_operator_month": add_rank(operator, ["network", "technology"]),
         "report_province_month": add_mix(province, rows, ["network"], policy),
         "report_quality_month": quality(outcomes, exports / month),
-        "report_integrity_month": integrity(rows, codes, policy),
+        "report_integrity_month": integrity(rows, policy),
     }
 
 
@@ -705,17 +720,43 @@ def codes_of_month(
         validities = valid[valid["referral_code"] == code]
         if validities.empty:
             validities = codes[codes["referral_code"] == code]
-        kind = holder = name = ""
-        if len(validities):
-            latest = validities.iloc[-1]
-            kind, holder = latest["holder_kind"], latest["holder_code"]
-            people, column = (communes, "commune") if kind == "commune" else (organisations, "organisation")
-            held_by, day = people[people[f"{column}_code"] == holder], min(last, latest["ends"])
-            name = name_as_of(held_by, f"{column}_name", day)
-            if kind == "commune":  # phường and xã of one name are two units: the kind belongs to the name
-                name = f"{name_as_of(held_by, 'kind', day).capitalize()} {name}"
-        lines.append((code, kind, holder, name))
-    return pd.DataFrame(lines, columns=["referral_code", "holder_kind", "holder_code", "holder_name"])
+        held = [
+            (kind, holder, holder_name(kind, holder, communes, organisations, min(last, ends)), starts)
+            for kind, holder, starts, ends in validities[["holder_kind", "holder_code", "starts", "ends"]].to_numpy()
+        ]
+        kind, holder, name, since = held[-1] if held else ("", "", "", None)
+        handed_on = len(held) > 1 and since > first and held[-2][:2] != held[-1][:2]
+        lines.append((code, kind, holder, name, since if handed_on else None, held[-2][2] if handed_on else ""))
+    columns = ["referral_code", "holder_kind", "holder_code", "holder_name", "holder_since", "earlier_holder_name"]
+    return pd.DataFrame(lines, columns=columns).astype(object)
+
+
+def holder_name(kind: str, code: str, communes: pd.DataFrame, organisations: pd.DataFrame, day: date) -> str:
+    if kind == "organisation":
+        return name_as_of(organisations[organisations["organisation_code"] == code], "organisation_name", day)
+    held_by = communes[communes["commune_code"] == code]
+    # Phường and xã of one name are two units: the kind belongs to the name.
+    return f"{name_as_of(held_by, 'kind', day).capitalize()} {name_as_of(held_by, 'commune_name', day)}"
+
+
+def add_earlier(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Of a code that was handed on within the month, how much was measured before that day."""
+    n_rows: list[int | None] = []
+    for cell in table.itertuples():
+        own = rows[(rows["network"] == cell.network) & (rows["referral_code"] == cell.referral_code)]
+        n_rows.append(None if cell.holder_since is None else int((own["day"] < cell.holder_since).sum()))
+    return table.assign(n_measurements_earlier=pd.Series(n_rows, index=table.index, dtype=object))
+
+
+def same_holders(codes: pd.DataFrame, previous: pd.DataFrame | None) -> set[Hashable]:
+    """Codes with one holder, the same one, in this month and the one before. A commune's name says which unit it is."""
+    if previous is None:
+        return set()
+    both = codes.merge(previous.drop_duplicates("referral_code"), on="referral_code", suffixes=("", "_before"))
+    for name in ("holder_kind", "holder_code", "holder_name"):
+        changed = both[name].fillna("") != both[f"{name}_before"].fillna("")
+        both = both[~changed | ((name == "holder_name") & (both["holder_kind"] != "commune"))]
+    return set(both.loc[both["holder_since"].isna() & both["holder_since_before"].isna(), "referral_code"])
 
 
 def name_as_of(versions: pd.DataFrame, column: str, day: date) -> str:
@@ -768,25 +809,137 @@ def quality(outcomes: Outcomes, folder: Path) -> pd.DataFrame:
         lines += [(name, "raw", "", len(rows)), (name, "accepted", "", len(accepted))]
         lines += [(name, "quarantined", reason, int((rows["reason"] == reason).sum())) for reason in REASONS]
         lines += [(name, "flagged", flag, int(accepted[flag].sum())) for flag in FLAGS]
+        lines += [(name, "flagged", flag, 0) for flag in LOCATION_FLAGS]
     return pd.DataFrame(lines, columns=["source_file", "outcome", "reason", "n_rows"])
 
 
-def integrity(rows: pd.DataFrame, codes: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """What stands out about a code, as 'numerator/denominator'; codes with too few measurements are left out."""
-    kinds = codes.set_index("referral_code")["holder_kind"].to_dict()
-    lines: list[tuple[str, str, float | None, float, str]] = []
+# Integrity -----------------------------------------------------------------------------------------------------------
+
+NIGHT = (23, 0, 1, 2, 3, 4)
+RUSH_DAYS, RUSH_TESTS = 3, 3  # the last days before a deadline; so many tests of a phone there are what is asked for
+BUSY_PHONE, PAUSE_S, SAME_PAUSE_S = 20, (60, 3600), 5
+
+
+def integrity(rows: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """What stands out about a code, as 'hits/cases' with the value and the code's own threshold."""
     coded = rows[rows["code_state"] != ""]
+    belongs = coded[(coded["code_state"] == "valid") & coded["device_id"].notna()]
+    used = belongs.groupby("device")
+    lent = set(used["holder_code"].nunique().loc[lambda n: n > 1].index) & set(
+        used["referral_code"].nunique().loc[lambda n: n > 1].index
+    )
+    ordinary = ordinary_speeds(rows[rows["code_state"] == ""])
+    lines: list[tuple[str, str, float | None, float | None, str]] = []
     for code, group in coded.groupby("referral_code"):
         if len(group) < policy.integrity_minimum:
             continue
-        found = int((group["found_commune_code"] != "").sum())
-        indicators = {
-            "measurements_per_sample": (len(group), len(representative_samples(group, ["referral_code"]))),
-            "top_device_share": (int(group["device"].value_counts().max()), len(group)),
+        counts = {
+            **who_measured(group, lent),
+            **where_measured(group),
+            **when_measured(group, policy),
+            **what_was_measured(group, ordinary),
         }
-        if kinds[code] == "commune" and found:
-            indicators["commune_mismatch_share"] = (int(group["commune_mismatch"].sum()), found)
-        for indicator, (part, whole) in indicators.items():
-            threshold = policy.integrity_thresholds[indicator]
-            lines.append((str(code), indicator, publish(part / whole, 4), threshold, f"{part}/{whole}"))
+        for indicator, (hits, cases) in counts.items():
+            level, n = policy.integrity_levels[indicator], int(cases)
+            is_mean = not indicator.endswith("_share")  # tests a sample: tests after the first that made no new sample
+            hits, n = (n - int(hits), n - 1) if is_mean else (int(hits), n)
+            fewest = fewest_unlikely(n, 1 - 1 / level if is_mean else level, policy.integrity_chance)
+            if fewest is None:
+                continue
+            value, threshold = ((n + 1) / (n + 1 - k) if is_mean else k / n for k in (hits, fewest))
+            told = f"{n + 1}/{n + 1 - hits}" if is_mean else f"{hits}/{n}"
+            lines.append((str(code), indicator, publish(value, 6), publish(threshold, 6), told))
     return pd.DataFrame(lines, columns=["referral_code", "indicator", "value", "threshold", "evidence"])
+
+
+@cache
+def fewest_unlikely(n: int, rate: float, chance: float) -> int | None:
+    """The smallest k with P(Binomial(n, rate) >= k) <= chance, by adding up the distribution from its upper end."""
+    tail, fewest = 0.0, None
+    for k in range(n, -1, -1):
+        tail += float(binom.pmf(k, n, rate))
+        if tail > chance:
+            return fewest
+        fewest = k
+    return None  # without a case there is nothing to judge
+
+
+def who_measured(group: pd.DataFrame, lent: set[Hashable]) -> dict[str, tuple[int, int]]:
+    n_samples = len(representative_samples(group, ["referral_code"]))
+    known = group.loc[(group["code_state"] == "valid") & group["device_id"].notna(), "device"].unique()
+    return {
+        "measurements_per_sample": (n_samples, len(group)),
+        "samples_per_device": (group["device"].nunique(), n_samples),
+        "top_device_share": (int(group["device"].value_counts().iloc[0]), len(group)),
+        "shared_device_share": (len(lent & set(known)), len(known)),
+    }
+
+
+def where_measured(group: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    fine = group[["latitude", "longitude"]].map(lambda degrees: round(degrees, 3) != degrees).any(axis=1)
+    placed = group[group["latitude"].notna() & group["longitude"].notna() & fine]
+    hour = placed["measured_at"].map(lambda moment: moment.strftime("%Y-%m-%d %H"))
+    stays = placed.assign(hour=hour)[["device", "hour", "latitude", "longitude"]].drop_duplicates()
+    at_point = stays.groupby(["latitude", "longitude"]).size()
+    counts = {"identical_coordinates_share": (int(at_point.max()) if len(stays) else 0, len(stays))}
+    if (group["holder_kind"] == "commune").any():
+        located = group[(group["holder_kind"] == "commune") & (group["found_commune_code"] != "")]
+        away = located[located["commune_mismatch"]]
+        of_one = int(away["device"].value_counts().max()) if len(away) else 0
+        counts["commune_mismatch_share"] = (len(away) - of_one, len(located) - of_one)
+    return counts
+
+
+def when_measured(group: pd.DataFrame, policy: Policy) -> dict[str, tuple[int, int]]:
+    day = group["day"].map(lambda day: day.day)
+    last = (group["day"].iloc[0].replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    rushes = []
+    for end in (policy.return_day - 1, last.day):
+        rushed = group[(day > end - RUSH_DAYS) & (day <= end)]
+        rushes.append(sum(max(0, n - RUSH_TESTS) for n in rushed["device"].value_counts()))
+    same = pairs = 0
+    for (device, _), tests in group.groupby(["device", "day"]):
+        if (group["device"] == device).sum() < BUSY_PHONE:
+            continue
+        moments = sorted(moment.timestamp() for moment in tests["measured_at"])
+        pauses = np.diff(moments)
+        for before, pause in zip(pauses, pauses[1:], strict=False):
+            if all(PAUSE_S[0] <= seconds <= PAUSE_S[1] for seconds in (before, pause)):
+                pairs += 1
+                same += abs(pause - before) <= SAME_PAUSE_S
+    return {
+        "night_share": (int(group["measured_at"].map(lambda moment: moment.hour in NIGHT).sum()), len(group)),
+        "deadline_repeat_share": (max(rushes), len(group)),
+        "regular_interval_share": (int(same), pairs),
+    }
+
+
+UNIT = ["found_commune_code", "found_valid_from", "brand", "technology"]
+
+
+def ordinary_speeds(uncoded: pd.DataFrame) -> dict[Hashable, tuple[float, float]]:
+    """The 95 % interval of the median download of those without a code, by commune, operator and technology."""
+    placed = uncoded[(uncoded["found_commune_code"] != "") & (uncoded["brand"] != "unknown")]
+    found = {}
+    for unit, samples in placed.groupby([*UNIT, "device", "day"])["download_mbps"].median().groupby(level=UNIT):
+        speeds, k = np.sort(samples.to_numpy()), interval_rank(len(samples))
+        if k:
+            found[unit] = (float(speeds[k - 1]), float(speeds[len(speeds) - k]))
+    return found
+
+
+def what_was_measured(group: pd.DataFrame, ordinary: dict[Hashable, tuple[float, float]]) -> dict[str, tuple[int, int]]:
+    full = group[group["upload_mbps"].notna() & group["ping_ms"].notna()]
+    twins = full.duplicated(["technology", *METRICS], keep=False)
+    faster = slower = compared = 0
+    samples = group.groupby([*UNIT, "device", "day"])["download_mbps"].median()
+    for (*unit, _, _), speed in samples.items():
+        if tuple(unit) in ordinary:
+            low, high = ordinary[tuple(unit)]
+            compared += 1
+            faster += speed > high
+            slower += speed < low
+    return {
+        "identical_result_share": (int(twins.sum()), len(full)),
+        "speed_difference_share": (int(max(faster, slower)), compared),
+    }

@@ -12,7 +12,8 @@ và mã giới thiệu đúng theo ngày đo. Mọi dòng đều có chỗ: đư
   7 ngày) rồi báo lỗi. Lỗi dữ liệu dừng ngay và nêu tệp, dòng, cột; sự cố máy móc được tự thử lại 2 lần.
 - **Làm lại:** `airflow backfill create --dag-id ingest_measurements --from-date 2024-10-01 --to-date 2024-10-31
   --reprocess-behavior completed --max-active-runs 1`, hoặc bấm *Trigger* với partition key `2024-10`. Cùng đầu vào cho
-  cùng kết quả, không tạo bản phát hành mới.
+  cùng kết quả, không tạo bản phát hành mới. Điền `boundaries` (ví dụ 2025-07-01) thì `publish_reports` phát hành thêm
+  số liệu quy đổi theo địa giới ngày đó.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ispeed.airflow import (
     RETRIES,
     WaitForExport,
     announce_month,
+    boundaries_param,
+    check_task,
     month_param,
     no_retry_on_user_error,
     run_of,
@@ -41,7 +44,7 @@ from ispeed.airflow import (
     # More than one: a month that waits for its export, for days, must not hold up another month's redoing.
     max_active_runs=3,
     default_args=RETRIES,
-    params={"month": month_param()},
+    params={"month": month_param(), "boundaries": boundaries_param()},
     tags=["ispeed", "hằng tháng"],
 )
 def ingest_measurements():
@@ -61,7 +64,7 @@ def ingest_measurements():
 
         return staging.stage(*run_of(context))
 
-    @task(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
+    @check_task(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
     @no_retry_on_user_error
     def check_staging(**context):
         from ispeed import checks

@@ -8,10 +8,12 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
   tháng trước (để tính thay đổi).
 - **Đầu ra:** các bảng `report_…` và `publication` trong cơ sở dữ liệu báo cáo (`ISPEED_DB`); thư mục
   `ISPEED_SHARE/YYYY-MM/rN/` gồm sổ Excel, `quarantine.csv`, `data-docs/`, `csv/`, `manifest.json`;
-  `latest.json` chỉ bản hiện hành.
+  `latest.json` chỉ bản hiện hành. Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`,
+  `restatement` và thư mục `ISPEED_SHARE/YYYY-MM/restated/YYYY-MM-DD/rN/`.
 - **Lịch:** tự chạy cho đúng tháng vừa được `ingest_measurements` nạp xong, mỗi lần một tháng, theo thứ tự.
 - **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với
   partition key `2024-10`. Không có gì thay đổi thì không phát hành gì; có thay đổi thì phát hành bản kế tiếp.
+  Điền `boundaries` (ví dụ 2025-07-01) để quy đổi theo địa giới ngày đó; tháng đã quy đổi thì lần sau tự quy đổi lại.
 """
 
 from __future__ import annotations
@@ -20,7 +22,17 @@ from datetime import datetime
 
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
-from ispeed.airflow import CORE_MEASUREMENT, REPORTS, RETRIES, month_param, no_retry_on_user_error, run_of
+from ispeed.airflow import (
+    CORE_MEASUREMENT,
+    REPORTS,
+    RETRIES,
+    boundaries_of,
+    boundaries_param,
+    check_task,
+    month_param,
+    no_retry_on_user_error,
+    run_of,
+)
 
 
 @dag(
@@ -31,7 +43,7 @@ from ispeed.airflow import CORE_MEASUREMENT, REPORTS, RETRIES, month_param, no_r
     catchup=False,
     max_active_runs=1,
     default_args=RETRIES,
-    params={"month": month_param()},
+    params={"month": month_param(), "boundaries": boundaries_param()},
     tags=["ispeed", "hằng tháng"],
 )
 def publish_reports():
@@ -42,7 +54,7 @@ def publish_reports():
 
         return reports.build_reports(*run_of(context))
 
-    @task(task_display_name="Kiểm tra các bảng báo cáo")
+    @check_task(task_display_name="Kiểm tra các bảng báo cáo")
     @no_retry_on_user_error
     def check_reports(**context):
         from ispeed import reports
@@ -63,7 +75,14 @@ def publish_reports():
 
         return share.publish(*run_of(context))
 
-    chain(build_reports(), check_reports(), write_workbooks(), publish())
+    @task(task_display_name="Quy đổi theo địa giới của ngày khác, khi được yêu cầu")
+    @no_retry_on_user_error
+    def restate(**context):
+        from ispeed import restatement
+
+        return restatement.restate(*run_of(context), boundaries_of(context))
+
+    chain(build_reports(), check_reports(), write_workbooks(), publish(), restate())
 
 
 publish_reports()

@@ -37,6 +37,7 @@ def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]
         registry: Path | None = None,
         month: str = "2024-10",
         source: str = "ispeed",
+        boundaries: Path | None = None,
     ) -> Tables:
         folder = tmp_path_factory.mktemp("month")
         policy = yaml.safe_load((INCLUDE / "policy.yaml").read_text(encoding="utf-8"))
@@ -48,6 +49,7 @@ def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]
             policy=folder / "policy.yaml",
             source=INCLUDE / "sources" / f"{source}.yaml",
             registry=registry or INCLUDE / "registry",
+            boundaries=boundaries,
         )
         key = Month.parse(month)
         settings.exports_of(key).mkdir(parents=True)

@@ -1,4 +1,5 @@
-"""The one module that knows Airflow: the month of a run, errors that end a task, the wait for an export, the assets."""
+"""The one module that knows Airflow: the month of a run, errors that end a task, the wait for an export, the assets,
+links from a task to the pages of its month."""
 
 from __future__ import annotations
 
@@ -7,17 +8,20 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
-from airflow.sdk import Asset, BaseOperator, Context, Param
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
-from ispeed.months import Month
+from ispeed.months import Month, parse_day
 from ispeed.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,29 @@ def month_param() -> Param:
         title="Tháng (YYYY-MM)",
         description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
     )
+
+
+def boundaries_param() -> Param:
+    """The parameter `boundaries`: a day on whose map the month is published too, `YYYY-MM-DD`, or nothing."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Quy đổi theo địa giới ngày (YYYY-MM-DD)",
+        description="Chỉ điền khi muốn có thêm số liệu theo địa giới hành chính của ngày khác, ví dụ 2025-07-01.",
+    )
+
+
+def boundaries_of(context: Mapping[str, Any]) -> date | None:
+    """The day on whose map the run's month is wanted too: of its conf, its params, or the event that started it.
+
+    Raises `UserError` where it is not `YYYY-MM-DD`.
+    """
+    text = (context["dag_run"].conf or {}).get("boundaries") or (context.get("params") or {}).get("boundaries")
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            text = text or event.extra.get("boundaries")
+    return parse_day(str(text)) if text else None
 
 
 def month_of(context: Mapping[str, Any]) -> Month:
@@ -89,11 +116,61 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
     """Give the asset's event the month where the run has no partition key, so that the next DAG runs for it too.
 
-    Not in `dag.test()`: whoever calls it runs the next DAG themselves.
+    Not in `dag.test()`: whoever calls it runs the next DAG themselves. The day of `boundaries` goes with the event.
     """
     run = context["dag_run"]
+    if boundaries := boundaries_of(context):
+        context["outlet_events"][asset].extra["boundaries"] = str(boundaries)
     if run.partition_key is None and run.triggering_user_name != "dag_test":
         context["outlet_events"][asset].add_partitions(str(month_of(context)))
+
+
+def page_path(path: str) -> str:
+    """A path of Airflow's page, behind the prefix that it may be served under.
+
+    Without its host: readers reach it by more than one name.
+    """
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + path
+
+
+class QualityLink(BaseOperatorLink):
+    """From a check task to what the checks of its month found."""
+
+    name = "Chất lượng dữ liệu"
+    page = ""
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The page's path; asked for in the task's own process when it has ended, well or not."""
+        return page_path(f"/ispeed/{month_of(operator.context)}/{self.page}")
+
+
+class DataDocsLink(QualityLink):
+    """From a check task to Great Expectations' own pages of its month."""
+
+    name = "Data Docs"
+    page = "data-docs/index.html"
+
+
+class CheckOperator(DecoratedOperator, PythonOperator):
+    """A Python task that runs checks, with links to the pages that tell what they found."""
+
+    operator_extra_links = (QualityLink(), DataDocsLink())
+    custom_operator_name = "@check_task"
+    context: Context
+
+    def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
+        upstream = {"python_callable": python_callable}
+        super().__init__(kwargs_to_upstream=upstream, python_callable=python_callable, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        # Links are asked for without it.
+        self.context = context
+        return super().execute(context)
+
+
+def check_task(**arguments: Any) -> TaskDecorator:
+    """As `@task(…)`, for a task that runs checks."""
+    return task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
 
 
 class ExportTrigger(BaseTrigger):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Final
 from urllib.parse import quote
 
@@ -14,8 +16,10 @@ FINISHED: Final = ("success", "failed")
 PUBLISH_STARTS_SECONDS: Final = 120.0
 
 
-def backfill(services: Services, months: Sequence[Month], say: Callable[[str], None]) -> dict[Month, str]:
-    """Sync the registry, backfill the months in order, and wait until each is published.
+def backfill(
+    services: Services, months: Sequence[Month], say: Callable[[str], None], boundaries: date | None = None
+) -> dict[Month, str]:
+    """Sync the registry, backfill the months in order, and wait until each is published, also on the map of a day.
 
     Returns for each month `success`, or which DAG failed and why. Months that were done before are done again.
     """
@@ -35,6 +39,7 @@ def backfill(services: Services, months: Sequence[Month], say: Callable[[str], N
         *("backfill", "create", "--dag-id", "ingest_measurements"),
         *("--from-date", str(months[0].first_day), "--to-date", str(months[-1].last_day)),
         *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
+        *(("--dag-run-conf", json.dumps({"boundaries": str(boundaries)})) if boundaries else ()),
     )
     states: dict[Month, str] = {}
     told: dict[tuple[Month, str], str] = {}

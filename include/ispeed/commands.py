@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | up | contract | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,8 @@ from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
-from ispeed.months import Month
-from ispeed.publication import print_publication, shown
+from ispeed.months import Month, parse_day
+from ispeed.publication import print_publication, print_restatement, shown
 from ispeed.services import ServiceError, Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
@@ -36,17 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a fault, 2 for something that the user must mend."""
     parser = argparse.ArgumentParser(prog="python -m ispeed", description="i-Speed monthly reports")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="make sample exports where there are none, and publish 2024-10")
+    demo = commands.add_parser("demo", help="make sample exports where there are none, and publish 2024-10")
+    demo.add_argument("province", metavar="CODE", nargs="?", help="another province, in a folder of its own")
     month = commands.add_parser("month", help="run every DAG for one month, here and now")
     month.add_argument("month", metavar="YYYY-MM")
+    month.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish it also on the map of that day")
     backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
+    backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
+    sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
+    sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
+    sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
     contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)
     contract.add_argument("--out", metavar="YAML", type=Path, help="where to write it; else it is printed")
     contract.add_argument("--by", metavar="YAML", type=Path, help="a contract to look at the export by, not a new one")
+    registry = commands.add_parser("registry", help="first registry files and policy for any province")
+    registry.add_argument("province", metavar="CODE")
+    registry.add_argument("--out", metavar="FOLDER", type=Path, help="where to write them")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -59,15 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match chosen.command:
             case "demo":
-                return run_demo()
+                return run_demo(chosen.province)
             case "month":
-                return run_months([Month.parse(chosen.month)])
+                return run_months([Month.parse(chosen.month)], _day(chosen.boundaries))
             case "backfill":
-                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last))
+                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last), _day(chosen.boundaries))
+            case "sync":
+                return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
                 return run_up()
             case "contract":
                 return run_contract(chosen.file, chosen.out, chosen.by)
+            case "registry":
+                return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
             case _:
                 return run_docs()
     except UserError as error:
@@ -81,11 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def run_demo() -> int:
+def run_demo(province: str | None = None) -> int:
     """Publish 2024-10 from sample exports, made where the exports folder has no month.
 
     With sample exports the months before it are published first, so that October can be compared with September.
+    Another province has its own registry, policy, lake and share.
     """
+    if province is not None:
+        folder = _province_folder(province)
+        if not (folder / "registry").exists():
+            run_registry(province, folder)
+        os.environ.update(ISPEED_VAR=str(folder), ISPEED_POLICY=str(folder / "policy.yaml"))
     settings = Settings.from_environment()
     months: Sequence[Month] = DEMO_MONTHS[-1:]
     if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
@@ -115,7 +135,7 @@ def run_demo() -> int:
     return code
 
 
-def run_months(months: Sequence[Month]) -> int:
+def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:
     """Run the three DAGs for months in this process, without a scheduler, and say what was published of the last."""
     os.environ.setdefault("ISPEED_WAIT_SECONDS", "30")
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "2")
@@ -129,16 +149,18 @@ def run_months(months: Sequence[Month]) -> int:
     with _output_to(log) as say:
         from ispeed import month_run
 
-        failure = month_run.run_months(months, say, started)
+        failure = month_run.run_months(months, say, started, boundaries)
     if failure is not None:
         print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
         return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT
     print(f"{month} done in {time.monotonic() - started:.1f} s; log: {shown(log)}\n")
     print_publication(settings, month, before)
+    if boundaries:
+        print_restatement(settings, month, boundaries)
     return OK
 
 
-def run_backfill(first: Month, last: Month) -> int:
+def run_backfill(first: Month, last: Month, boundaries: date | None = None) -> int:
     """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
     months = _months(first, last)
     # Exports of months gone by do not grow: a short look will do.
@@ -158,7 +180,7 @@ def run_backfill(first: Month, last: Month) -> int:
     started = time.monotonic()
     with Services("backfill", environment, logs) as services:
         print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
-        states = backfill(services, months, print)
+        states = backfill(services, months, print, boundaries)
     failed = [month for month in months if states[month] != "success"]
     for month in months:
         print(f"{month}  {states[month]}")
@@ -168,6 +190,28 @@ def run_backfill(first: Month, last: Month) -> int:
         print(f"logs: {shown(logs)}/backfill-*.log and {shown(task_logs)}", file=sys.stderr)
         return FAULT
     print_publication(settings, months[-1])
+    if boundaries:
+        print_restatement(settings, months[-1], boundaries)
+    return OK
+
+
+def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
+    """Take over the registry files, or with `dry_run` only say what they change."""
+    from ispeed.registry import sync_registry
+
+    settings = Settings.from_environment()
+    _seed_registry(settings)
+    # What differs and what is odd is told by the log, here as in Airflow.
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("ispeed").setLevel(logging.INFO)
+    report = sync_registry(settings, dry_run=dry_run, rewrite_published=rewrite_published)
+    n_rows = ", ".join(f"{name} {n:,}" for name, n in report["n_rows"].items())
+    if not report["is_new"]:
+        print(f"unchanged: version {report['number']} stands ({n_rows})")
+    else:
+        print(f"version {report['number']} {'would be' if dry_run else 'was'} taken over ({n_rows})")
+    if dry_run and report["rewritten_months"]:
+        print("it would be refused without REWRITE_PUBLISHED=1")
     return OK
 
 
@@ -226,6 +270,22 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
     return OK
 
 
+def run_registry(province: str, folder: Path) -> int:
+    """Write first registry files and policy for a province, and say how to use them."""
+    from ispeed.province_seed import write_province_seed
+
+    counts = write_province_seed(province, folder)
+    print(
+        f"{counts.name}: {counts.n_before} communes up to 30/06/2025, {counts.n_after} from 01/07/2025, "
+        f"{counts.n_districts} districts"
+    )
+    if counts.without_communes:
+        print("had no communes, and so no unit of this registry: " + ", ".join(counts.without_communes))
+    print(f"written: {shown(folder)}; read its README.md, then:")
+    print(f"  ISPEED_REGISTRY={shown(folder / 'registry')} ISPEED_POLICY={shown(folder / 'policy.yaml')}")
+    return OK
+
+
 def run_docs() -> int:
     """Write the pages of docs/ that are made from the code."""
     os.environ.update(airflow_environment())
@@ -273,6 +333,17 @@ def _seed_registry(settings: Settings) -> None:
     shutil.copytree(INCLUDE / "registry", partial)
     partial.rename(settings.registry)
     print(f"seed registry copied to {shown(settings.registry)}")
+
+
+def _province_folder(province: str) -> Path:
+    # The code becomes part of a path before anyone has looked it up.
+    if not re.fullmatch(r"\d{2}", province):
+        raise UserError("province", repr(province), "a code of two digits, such as 48", "give PROVINCE=48")
+    return Path(os.environ.get("ISPEED_VAR") or PROJECT / "var").absolute() / "provinces" / province
+
+
+def _day(text: str | None) -> date | None:
+    return parse_day(text) if text else None
 
 
 def _months(first: Month, last: Month) -> list[Month]:

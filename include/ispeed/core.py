@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ispeed.boundaries import boundary_hashes, match_locations
 from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
 from ispeed.data_docs import Pages
 from ispeed.engine import Engine, open_engine
@@ -14,6 +15,8 @@ from ispeed.months import Month
 from ispeed.places import match_operators, match_places
 from ispeed.policy import read_policy
 from ispeed.registry import copy_registry, read_registry
+from ispeed.registry_history import tables_of
+from ispeed.registry_month import as_of_month
 from ispeed.settings import Settings
 
 
@@ -36,6 +39,9 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         registry = copy_registry(settings, new / "registry")
         read_registry(engine, new / "registry")
         match_places(engine, policy.province.code)
+        match_locations(
+            engine, settings.boundaries, policy.province.code, "staging_measurement", month.first_day, month.last_day
+        )
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
@@ -43,11 +49,14 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         stop_where_critical(month, results)
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
+        met = engine.rows("select distinct referral_code from core_measurement where referral_code is not null")
+        as_of = as_of_month(tables_of(engine), month, {row["referral_code"] for row in met})
         flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
         note = {
             "inputs": staging["inputs"],
             "policy": policy.fingerprint,
-            "registry": registry,
+            "registry": registry | {"as_of_month": as_of},
+            "boundaries": boundary_hashes(settings.boundaries),
             "n_accepted": engine.value("select count(*) from core_measurement"),
             "n_flagged": {row["reason"]: row["n_rows"] for row in flags},
             "results": [asdict(result) for result in results],

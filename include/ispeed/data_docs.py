@@ -20,13 +20,13 @@ from ispeed.workbook.content import CheckLine
 from ispeed.workbook.wording import ACTIONS, SAMPLE_MARK, SEVERITIES, TABLES, month_text, number
 
 if TYPE_CHECKING:
-    from ispeed.checks import Rule
+    from ispeed.checks import CheckResult, Rule
 
 log = logging.getLogger(__name__)
 
 INDEX: Final = "index.html"
 _SAMPLE_PLACE: Final = "<!-- sample mark -->"
-_STYLE: Final = """
+STYLE: Final = """
 body { font: 15px/1.5 "Segoe UI", Arial, sans-serif; color: #1f2328; max-width: 1100px; margin: 2rem auto;
   padding: 0 1.5rem }
 table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1.5rem }
@@ -97,25 +97,28 @@ class Pages:
         page: str = (
             DefaultJinjaPageView()
             .env.from_string(_PAGE)
-            .render(**document.to_json_dict(), heading=heading, style=_STYLE, sample_place=_SAMPLE_PLACE)
+            .render(**document.to_json_dict(), heading=heading, style=STYLE, sample_place=_SAMPLE_PLACE)
         )
         # There are no pages of suites without results to lead to.
         page = page.replace(f'<a href="../../../../expectations/{table}.html" >{table}</a>', table)
         write_file(self.folder / f"{table}.html", page.encode())
         log.info("data docs of %s: %s", table, self.folder / f"{table}.html")
 
-    def publish(self, target: Path, checks: Sequence[CheckLine], *, is_sample: bool) -> None:
-        """Copy the pages of the suites that `checks` (of all steps) come from, and write the page that leads there."""
-        target.mkdir()
-        sample = f'<p class="sample">{SAMPLE_MARK}</p>' if is_sample else ""
+    def read(self, table: str, *, is_sample: bool) -> str | None:
+        """One suite's page as a reader gets it, None where there is none yet."""
+        try:
+            page = (self.folder / f"{table}.html").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return page.replace(_SAMPLE_PLACE, _sample_mark(is_sample))
+
+    def index(self, checks: Sequence[CheckLine | CheckResult], *, is_sample: bool) -> str:
+        """The page that leads to the pages of the suites that `checks` (of all steps) come from."""
         rows = []
         for table in dict.fromkeys(check.table for check in checks):
             name = escape(TABLES.get(table, table))
-            page = self.folder / f"{table}.html"
-            if page.exists():
-                text = page.read_text(encoding="utf-8").replace(_SAMPLE_PLACE, sample)
-                (target / page.name).write_text(text, encoding="utf-8")
-                name = f'<a href="{page.name}">{name}</a>'
+            if (self.folder / f"{table}.html").exists():
+                name = f'<a href="{table}.html">{name}</a>'
             of_table = [check for check in checks if check.table == table]
             failed = [check for check in of_table if not check.passed]
             rows.append(
@@ -124,11 +127,23 @@ class Pages:
                 f"<td>{'<br>'.join(escape(check.description_vi) for check in failed)}</td></tr>"
             )
         heading = f"Kiểm tra chất lượng dữ liệu tháng {month_text(self.month)}"
-        (target / INDEX).write_text(
+        return (
             f'<!DOCTYPE html>\n<html lang="vi">\n<head><meta charset="utf-8"><title>{heading}</title>'
-            f"<style>{_STYLE}</style></head>\n<body>\n{sample}\n<h1>{heading}</h1>\n"
+            f"<style>{STYLE}</style></head>\n<body>\n{_sample_mark(is_sample)}\n<h1>{heading}</h1>\n"
             "<p>Mỗi trang do Great Expectations lập từ kết quả chạy một bộ kiểm tra.</p>\n"
             "<table>\n<tr><th>Bảng</th><th>Tên bảng</th><th>Số phép kiểm tra</th><th>Không đạt</th>"
-            "<th>Phép không đạt</th></tr>\n" + "\n".join(rows) + "\n</table>\n</body>\n</html>\n",
-            encoding="utf-8",
+            "<th>Phép không đạt</th></tr>\n" + "\n".join(rows) + "\n</table>\n</body>\n</html>\n"
         )
+
+    def publish(self, target: Path, checks: Sequence[CheckLine], *, is_sample: bool) -> None:
+        """Copy the pages of the suites that `checks` come from, with the page that leads there."""
+        target.mkdir()
+        for table in dict.fromkeys(check.table for check in checks):
+            page = self.read(table, is_sample=is_sample)
+            if page is not None:
+                (target / f"{table}.html").write_text(page, encoding="utf-8")
+        (target / INDEX).write_text(self.index(checks, is_sample=is_sample), encoding="utf-8")
+
+
+def _sample_mark(is_sample: bool) -> str:
+    return f'<p class="sample">{SAMPLE_MARK}</p>' if is_sample else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from ispeed.months import Month
-from ispeed.tables import PUBLICATION, REPORT_TABLES, Table
+from ispeed.tables import PUBLICATION, REPORT_TABLES, RESTATED_TABLES, RESTATEMENT, Table
 
 Row = dict[str, Any]
 _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
@@ -42,11 +42,15 @@ def _declare(table: Table) -> sa.Table:
     )
 
 
-_DECLARED = {table.name: _declare(table) for table in (*REPORT_TABLES, PUBLICATION)}
+_DECLARED = {table.name: _declare(table) for table in (*REPORT_TABLES, PUBLICATION, *RESTATED_TABLES, RESTATEMENT)}
 
 
 class Database:
-    """The report tables and publications at a SQLAlchemy URL; tables and columns are made where they are missing."""
+    """The report tables and publications at a SQLAlchemy URL; tables and columns are made where they are missing.
+
+    Where a day is given (`boundaries_day`), it is the month as restated on the map of that day that is meant, whose
+    revisions count for themselves.
+    """
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
@@ -71,58 +75,76 @@ class Database:
                         if self._engine.dialect.supports_comments:
                             connection.execute(sa.schema.SetColumnComment(column))
 
-    def current_revision(self, month: Month) -> int | None:
+    def current_revision(self, month: Month, boundaries_day: date | None = None) -> int | None:
         """The latest published revision of a month, None where there is none."""
-        publication = self.publication(month)
+        publication = self.publication(month, boundaries_day=boundaries_day)
         return publication["revision"] if publication else None
 
-    def publication(self, month: Month, revision: int | None = None) -> Row | None:
-        """A month's latest published revision, or the one that is asked for."""
+    def current_revisions(self) -> dict[Month, int]:
+        """The latest published revision of every month that has one, in order."""
         table = _DECLARED["publication"]
-        query = sa.select(table).where(table.c.month == month.first_day).order_by(table.c.revision.desc())
+        query = sa.select(table.c.month, table.c.revision).where(table.c.state == "published").order_by(table.c.month)
+        with self._engine.connect() as connection:
+            return {Month(row.month.year, row.month.month): row.revision for row in connection.execute(query)}
+
+    def publication(self, month: Month, revision: int | None = None, boundaries_day: date | None = None) -> Row | None:
+        """A month's latest published revision, or the one that is asked for."""
+        table, of_month = _register(month, boundaries_day)
+        query = sa.select(table).where(*of_month).order_by(table.c.revision.desc())
         query = query.where(table.c.state == "published" if revision is None else table.c.revision == revision)
         with self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         return dict(row) if row else None
 
-    def last_revision(self, month: Month) -> int:
+    def last_revision(self, month: Month, boundaries_day: date | None = None) -> int:
         """The highest revision that a month ever had, 0 where it had none."""
-        table = _DECLARED["publication"]
-        query = sa.select(sa.func.max(table.c.revision)).where(table.c.month == month.first_day)
+        table, of_month = _register(month, boundaries_day)
+        query = sa.select(sa.func.max(table.c.revision)).where(*of_month)
         with self._engine.connect() as connection:
             return connection.execute(query).scalar() or 0
 
-    def rows(self, name: str, month: Month, revision: int) -> list[Row]:
+    def restated_days(self, month: Month) -> list[date]:
+        """The days on whose map the month is published, beside its own."""
+        table = _DECLARED["restatement"]
+        query = sa.select(table.c.boundaries_day).where(table.c.month == month.first_day).distinct()
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def rows(self, name: str, month: Month, revision: int, boundaries_day: date | None = None) -> list[Row]:
         """The rows of one report table of one revision, ordered by key, mobile before fixed."""
         table = _DECLARED[name]
         keys = [column.desc() if column.name == "network" else column for column in table.primary_key]
-        query = sa.select(table).where(table.c.month == month.first_day, table.c.revision == revision).order_by(*keys)
+        query = sa.select(table).where(*_of(table, month, boundaries_day), table.c.revision == revision).order_by(*keys)
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     @contextmanager
     def publishing(
-        self, month: Month, revision: int, tables: Mapping[str, Sequence[Row]], publication: Mapping[str, Any]
+        self,
+        month: Month,
+        revision: int,
+        tables: Mapping[str, Sequence[Row]],
+        publication: Mapping[str, Any],
+        boundaries_day: date | None = None,
     ) -> Iterator[None]:
         """Write a revision in one transaction that is committed when the block ends well.
 
         The revision before becomes superseded; its rows stay.
         """
-        declared = _DECLARED["publication"]
+        register, of_month = _register(month, boundaries_day)
         with self._engine.begin() as connection:
             connection.execute(
-                sa.update(declared)
-                .where(declared.c.month == month.first_day, declared.c.state == "published")
-                .values(state="superseded")
+                sa.update(register).where(*of_month, register.c.state == "published").values(state="superseded")
             )
             for name, rows in tables.items():
                 if rows:
                     connection.execute(sa.insert(_DECLARED[name]), list(rows))
             connection.execute(
-                sa.insert(declared),
+                sa.insert(register),
                 [
                     {
                         "month": month.first_day,
+                        **({"boundaries_day": boundaries_day} if boundaries_day else {}),
                         "revision": revision,
                         "state": "published",
                         "published_at": datetime.now(UTC).replace(tzinfo=None),
@@ -131,3 +153,14 @@ class Database:
                 ],
             )
             yield
+
+
+def _register(month: Month, boundaries_day: date | None) -> tuple[sa.Table, list[sa.ColumnElement[bool]]]:
+    """The table that tells a month's revisions, and what picks them out."""
+    table = _DECLARED["publication" if boundaries_day is None else "restatement"]
+    return table, _of(table, month, boundaries_day)
+
+
+def _of(table: sa.Table, month: Month, boundaries_day: date | None) -> list[sa.ColumnElement[bool]]:
+    of_month = [table.c.month == month.first_day]
+    return of_month if boundaries_day is None else [*of_month, table.c.boundaries_day == boundaries_day]

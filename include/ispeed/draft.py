@@ -19,15 +19,17 @@ from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
+from ispeed.integrity import fewest_cases
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import Landing, read_landing
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
+from ispeed.publication import published_origin
 from ispeed.reports import read_report
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
-from ispeed.workbook.content import Change, CheckLine, Content, SourceFile, WorkbookPolicy
+from ispeed.workbook.content import Change, CheckLine, Content, IntegrityPolicy, SourceFile, WorkbookPolicy
 
 Tables = dict[str, list[Row]]
 _WINDOWS = {
@@ -36,6 +38,7 @@ _WINDOWS = {
     "day": "một ngày, giờ Việt Nam",
     "month": "một tháng",
 }
+_REGISTRY_CHANGED = "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ADAPTED = {"text": "string", "integer": "integer", "double": "number", "date": "date", "timestamp": "datetime"}
 
@@ -70,18 +73,18 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     database = Database(settings.database_url)
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
-        origin = _origin(policy, report)
+        origin = origin_of(policy, report)
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
-        fingerprint = _sha256_of({**origin, "registry": None, "previous_revision": None, **shown})
+        fingerprint = fingerprint_of(origin, shown)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
         revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
         for rows in tables.values():
             for row in rows:
                 row["revision"] = revision
-        causes = _causes(settings, month, published, origin)
+        causes = causes_of(settings.share_of(month), published, origin)
         quality = _quality_totals(tables["report_quality_month"])
         draft = Draft(
             revision=revision,
@@ -95,7 +98,10 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         with replaced_folder(settings.lake_of("draft", month)) as folder:
             write_json(folder / "draft.json", asdict(draft))
             if not is_unchanged:
-                changes = _changes(database, month, published, tables, causes)
+                before = {
+                    name: database.rows(name, month, published["revision"]) if published else [] for name in tables
+                }
+                changes = changes_of(REPORT_TABLES, before, tables, causes) if published else []
                 content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
                 files = folder / "files"
                 files.mkdir()
@@ -120,7 +126,7 @@ def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables
     return tables
 
 
-def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
+def origin_of(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that a revision is made from, by hash; what differs between two is why they differ."""
     rules = {
         str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -130,11 +136,17 @@ def _origin(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "inputs": report["core"]["inputs"],
         "policy": policy.fingerprint,
-        "rules": _sha256_of(rules),
+        "rules": sha256_of(rules),
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
+        "boundaries": report["core"].get("boundaries", {}),
     }
+
+
+def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
+    """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown."""
+    return sha256_of({**origin, "registry": None, "boundaries": None, "previous_revision": None, **shown})
 
 
 def _previous_province(database: Database, month: Month) -> list[Row]:
@@ -143,35 +155,36 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     return database.rows("report_province_month", month.previous, revision) if revision else []
 
 
-def _causes(settings: Settings, month: Month, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
-    """Vietnamese sentences on what differs from the published revision; none on a first issue."""
+def causes_of(share: Path, published: Row | None, origin: Mapping[str, Any]) -> list[str]:
+    """Vietnamese sentences on what differs from the published revision below `share`; none on a first issue."""
     if published is None:
         return []
-    manifest = settings.share_of(month) / f"r{published['revision']}" / "manifest.json"
-    before = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    before = published_origin(share, published["revision"])
     before_inputs, inputs = before.get("inputs", {}), origin["inputs"]
+    before_registry, registry = before.get("registry") or {}, origin["registry"]
     sentences = {
         "Tệp xuất được bổ sung hoặc thay đổi": before_inputs.get("files") != inputs["files"],
         "Cách đọc tệp (hợp đồng nguồn) thay đổi": before_inputs.get("contract") != inputs["contract"],
-        "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi": before.get("registry") != origin["registry"],
+        # Most of what a new version changes has nothing to do with this month.
+        _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry.get("as_of_month")),
+        "Bản đồ địa giới thay đổi": before.get("boundaries", {}) != origin["boundaries"],
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),
         "Số liệu tháng trước được phát hành lại": before.get("previous_revision") != origin["previous_revision"],
     }
-    return [sentence for sentence, differs in sentences.items() if differs]
+    causes = [sentence for sentence, differs in sentences.items() if differs]
+    if not causes and before_registry.get("version") != registry["version"]:
+        causes.append(_REGISTRY_CHANGED)
+    return causes
 
 
-def _changes(
-    database: Database, month: Month, published: Row | None, tables: Tables, causes: Sequence[str]
-) -> list[Change]:
+def changes_of(declared: Sequence[Table], published: Tables, tables: Tables, causes: Sequence[str]) -> list[Change]:
     """Every cell that differs from the published revision, by table and key."""
-    if published is None:
-        return []
     cause = "; ".join(causes)
     changes = []
-    for table in REPORT_TABLES:
-        before = {_key(table, row): row for row in database.rows(table.name, month, published["revision"])}
+    for table in declared:
+        before = {_key(table, row): row for row in published[table.name]}
         after = {_key(table, row): row for row in tables[table.name]}
         columns = [name for name in table.column_names if name not in ("month", "revision", *table.key)]
         for key in sorted(before.keys() | after.keys()):
@@ -214,43 +227,12 @@ def _content(
     ]
     staging = read_step(settings, "staging", month, "stage")
     files = staging["files"]
-    next_month = month.next.next
     return Content(
         month=month,
         revision=revision,
         tables=tables,
-        policy=WorkbookPolicy(
-            province_code=policy.province.code,
-            province_name=policy.province.name,
-            parent_body=policy.parent_body,
-            issuer=policy.issuer,
-            place=policy.province.place,
-            publish_minimum=policy.publish_minimum,
-            assess_minimum=policy.assess_minimum,
-            device_minimum=policy.device_minimum,
-            targets=policy.target_download_mbps,
-            speed_max=policy.speed_max_mbps,
-            ping_max_ms=policy.ping_max_ms,
-            low_location_accuracy_m=policy.location_accuracy_max_m,
-            window=_WINDOWS[policy.window],
-            next_release=date(next_month.year, next_month.number, policy.report_day),
-            contact=policy.contact,
-            licence=policy.licence,
-            reference=policy.reference,
-        ),
-        checks=[
-            CheckLine(
-                table=result["table"],
-                description_vi=result["description_vi"],
-                severity=result["severity"],
-                action=result["on_failure"],
-                reason=result["reason"],
-                passed=result["passed"],
-                n_rows=result["n_rows"],
-                finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
-            )
-            for result in results
-        ],
+        policy=workbook_policy(policy, month),
+        checks=check_lines(results),
         reasons={reason: wording for _, reason, wording in row_reasons()},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
         changes=changes,
@@ -263,12 +245,78 @@ def _content(
     )
 
 
+def workbook_policy(policy: Policy, month: Month) -> WorkbookPolicy:
+    """The policy as the workbook of a month tells it."""
+    next_month = month.next.next
+    return WorkbookPolicy(
+        province_code=policy.province.code,
+        province_name=policy.province.name,
+        parent_body=policy.parent_body,
+        issuer=policy.issuer,
+        place=policy.province.place,
+        publish_minimum=policy.publish_minimum,
+        assess_minimum=policy.assess_minimum,
+        device_minimum=policy.device_minimum,
+        targets=policy.target_download_mbps,
+        speed_max=policy.speed_max_mbps,
+        ping_max_ms=policy.ping_max_ms,
+        low_location_accuracy_m=policy.location_accuracy_max_m,
+        window=_WINDOWS[policy.window],
+        next_release=date(next_month.year, next_month.number, policy.report_day),
+        contact=policy.contact,
+        licence=policy.licence,
+        integrity=IntegrityPolicy(
+            n_measurements=policy.integrity_measurements_minimum,
+            chance=policy.integrity_chance,
+            levels=policy.integrity_threshold,
+            rule=policy.integrity_rule,
+            fewest_cases=fewest_cases(policy),
+        ),
+        reference=policy.reference,
+    )
+
+
+def check_lines(results: Sequence[Mapping[str, Any]]) -> list[CheckLine]:
+    """Results of checks, as a step noted them, as the workbook tells them."""
+    return [
+        CheckLine(
+            table=result["table"],
+            description_vi=result["description_vi"],
+            severity=result["severity"],
+            action=result["on_failure"],
+            reason=result["reason"],
+            passed=result["passed"],
+            n_rows=result["n_rows"],
+            finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
+        )
+        for result in results
+    ]
+
+
 def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping[str, Any], draft: Draft) -> None:
-    (folder / "csv").mkdir()
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
-    for table in REPORT_TABLES:
-        (folder / "csv" / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
-    write_json(folder / "csv" / "datapackage.json", _data_package(content))
+    write_csv(folder / "csv", REPORT_TABLES, content)
+    rows = {"raw": draft.n_raw, "accepted": draft.n_accepted, "quarantined": draft.n_quarantined}
+    write_manifest(folder, content, policy, origin, {"why": draft.why, "fingerprint": draft.fingerprint}, rows)
+
+
+def write_csv(folder: Path, tables: Sequence[Table], content: Content) -> None:
+    """Write the tables as csv files, with a description of every column beside them."""
+    folder.mkdir()
+    for table in tables:
+        (folder / f"{table.name}.csv").write_bytes(_csv(table, content.tables[table.name]))
+    write_json(folder / "datapackage.json", _data_package(tables, content))
+
+
+def write_manifest(
+    folder: Path,
+    content: Content,
+    policy: Policy,
+    origin: Mapping[str, Any],
+    about: Mapping[str, Any],
+    rows: Mapping[str, int],
+) -> None:
+    """Write what the folder's files were made from, and the sha256 of each."""
     outputs = [
         {
             "path": path.relative_to(folder).as_posix(),
@@ -282,18 +330,12 @@ def _write_files(folder: Path, content: Content, policy: Policy, origin: Mapping
         "month": str(content.month),
         "revision": content.revision,
         "is_sample": content.is_sample,
-        "why": draft.why,
-        "fingerprint": draft.fingerprint,
+        **about,
         "origin": origin,
         "inputs": [asdict(source) for source in content.sources],
         "outputs": outputs,
-        "policy": {**asdict(policy)},
-        "rows": {
-            "raw": draft.n_raw,
-            "accepted": draft.n_accepted,
-            "quarantined": draft.n_quarantined,
-            "tables": {name: len(rows) for name, rows in content.tables.items()},
-        },
+        "policy": asdict(policy),
+        "rows": {**rows, "tables": {name: len(rows) for name, rows in content.tables.items()}},
         "versions": {"ispeed": ispeed.__version__} | {name: version(name) for name in ("duckdb", "xlsxwriter")},
     }
     write_json(folder / "manifest.json", manifest)
@@ -336,12 +378,17 @@ def _csv_cell(value: object) -> object:
     return value
 
 
-def _data_package(content: Content) -> dict[str, Any]:
+def _data_package(tables: Sequence[Table], content: Content) -> dict[str, Any]:
     """The csv folder's description (Frictionless Data Package)."""
+    day = content.boundaries_day
     return {
         "profile": "tabular-data-package",
-        "name": f"ispeed-{content.policy.province_code}-{content.month}-r{content.revision}",
-        "title": f"i-Speed {content.policy.province_name} {content.month}" + (" (DỮ LIỆU MẪU)" * content.is_sample),
+        "name": f"ispeed-{content.policy.province_code}-{content.month}-"
+        + (f"boundaries-{day}-" if day else "")
+        + f"r{content.revision}",
+        "title": f"i-Speed {content.policy.province_name} {content.month}"
+        + (f" on the boundaries of {day}" if day else "")
+        + (" (DỮ LIỆU MẪU)" * content.is_sample),
         "version": str(content.revision),
         "resources": [
             {
@@ -365,11 +412,11 @@ def _data_package(content: Content) -> dict[str, Any]:
                     ],
                 },
             }
-            for table in REPORT_TABLES
+            for table in tables
         ],
     }
 
 
-def _sha256_of(value: Any) -> str:
+def sha256_of(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

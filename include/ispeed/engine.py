@@ -75,6 +75,10 @@ class Engine:
         while batch := cursor.fetchmany(n_rows):
             yield batch
 
+    def arrays(self, query: str, parameters: Any = None) -> dict[str, Any]:
+        """The result of a query as one numpy array a column, for what is computed on all rows at once."""
+        return self._connection.execute(query, parameters).fetchnumpy()
+
     def value(self, query: str, parameters: Any = None) -> Any:
         """The first column of the first row."""
         row = self._connection.execute(query, parameters).fetchone()

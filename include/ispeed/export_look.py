@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import duckdb
 
-from ispeed.archives import opened
+from ispeed.archives import opened, unpacked_path
 from ispeed.column_look import Column
 from ispeed.column_meaning import likeness_of_header
 from ispeed.contracts import Shape
@@ -150,7 +150,10 @@ def _look_at_text(file: LandedFile, data: bytes) -> Look:
 
 def _look_at_sheet(settings: Settings, month: Month, file: LandedFile) -> Look:
     """The sheet and the row whose texts are most like headers; other sheets that hold a table too are told."""
-    with opened_workbook(settings, month, file) as (workbook, _):
+    with (
+        unpacked_path(settings, month, file) as path,
+        opened_workbook(settings, path, file.source_file) as (workbook, _),
+    ):
         found = []
         for sheet in workbook.worksheets:
             # What a file says of its own dimensions is often wrong, and would cut rows off.

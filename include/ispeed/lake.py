@@ -47,10 +47,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     What killed runs left beside `target` goes too, or comes back where it was put aside; hold a lock.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in target.parent.glob(f".{target.name}.*"):
-        if (left_over / "old").exists() and not target.exists():
-            os.rename(left_over / "old", target)
-        shutil.rmtree(left_over)
+    recover_folder(target)
     new = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield new
@@ -66,6 +63,14 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def recover_folder(target: Path) -> None:
+    """Remove what killed runs left beside `target`, or put it back where they had put it aside; hold a lock."""
+    for left_over in target.parent.glob(f".{target.name}.*"):
+        if (left_over / "old").exists() and not target.exists():
+            os.rename(left_over / "old", target)
+        shutil.rmtree(left_over)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
@@ -31,10 +32,13 @@ class Failure:
     is_stopped: bool = False
 
 
-def run_months(months: Sequence[Month], say: Callable[[str], None], started: float) -> Failure | None:
+def run_months(
+    months: Sequence[Month], say: Callable[[str], None], started: float, boundaries: date | None = None
+) -> Failure | None:
     """Run every DAG for the months, in order, and tell, task by task, how long it took. Returns why one failed.
 
-    `started` is the moment (`time.monotonic`) from which the time to load Airflow counts.
+    `started` is the moment (`time.monotonic`) from which the time to load Airflow counts, `boundaries` the day on
+    whose map the months are published too.
     """
     tasks = _TaskTimes(say)
     get_listener_manager().add_listener(tasks)
@@ -43,6 +47,7 @@ def run_months(months: Sequence[Month], say: Callable[[str], None], started: flo
     if dags.import_errors:
         return Failure("\n".join(f"{file}: {text}" for file, text in dags.import_errors.items()), is_user_error=False)
     say(f"{'Airflow loaded':<46}{time.monotonic() - started:>7.1f} s\n")
+    asked = {"boundaries": str(boundaries)} if boundaries else {}
     sync_registry, *month_dags = DAG_IDS
     for dag_id, month in [(sync_registry, months[-1]), *((dag_id, month) for month in months for dag_id in month_dags)]:
         dag = dags.dags[dag_id]
@@ -50,7 +55,7 @@ def run_months(months: Sequence[Month], say: Callable[[str], None], started: flo
             # Someone is watching: a fault is told at once, and the command typed again.
             task.retries = 0
         tasks.prefix = "" if dag_id == sync_registry else f"{month} "
-        run = dag.test(logical_date=None, run_conf={"month": str(month)})
+        run = dag.test(logical_date=None, run_conf={"month": str(month), **asked})
         if run.state != "success":
             say("\n")
             return Failure(

@@ -8,6 +8,19 @@ from datetime import date, timedelta
 
 from ispeed.errors import UserError
 
+
+def parse_day(text: str) -> date:
+    """Read the day of a map of communes, `YYYY-MM-DD`. Raises `UserError` for any other text."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise UserError(
+        "boundaries", repr(text), "a day YYYY-MM-DD, such as 2025-07-01", "give the day as BOUNDARIES=2025-07-01"
+    )
+
+
 _PATTERN = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from ispeed.engine import Engine
-from ispeed.registry import OPEN_END
+from ispeed.registry_files import OPEN_END
 from ispeed.text import fold, fold_place, split_kind
 
 
@@ -59,15 +59,18 @@ def _alone(communes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[date, date, 
 
 
 def match_operators(engine: Engine) -> None:
-    """Make `operator_match`: the brand and host network of each operator text in `staging_measurement`."""
-    known = {row["spelling"]: row for row in engine.rows("select * from operator")}
+    """Make `operator_match`: for each operator text in `staging_measurement`, its brand and host network, by days."""
+    known: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in engine.rows("select * from operator"):
+        known[row["spelling"]].append(row)
     texts = engine.rows("select distinct operator from staging_measurement where operator is not null")
     rows = [
-        (row["operator"], found["brand"], found["host_network"])
+        (row["operator"], found["brand"], found["host_network"], found["valid_from"], found["valid_to"])
         for row in texts
-        if (found := known.get(fold(row["operator"])))
+        for found in known[fold(row["operator"])]
     ]
-    engine.add_rows("operator_match", {"operator": "text", "brand": "text", "host_network": "text"}, rows)
+    columns = dict.fromkeys(("operator", "brand", "host_network"), "text") | {"first_day": "date", "last_day": "date"}
+    engine.add_rows("operator_match", columns, rows)
 
 
 @dataclass(frozen=True)

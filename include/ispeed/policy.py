@@ -51,7 +51,46 @@ def _has_amounts(names: Iterable[str], *, all_of_them: bool) -> Callable[[Any], 
 _TEXT = (_is_text, "a text")
 _COUNT = (_is_count, "a whole number")
 _AMOUNT = (_is_amount, "a number above 0")
-_INDICATORS = ("measurements_per_sample", "top_device_share", "commune_mismatch_share")
+INDICATORS = (
+    "measurements_per_sample",
+    "samples_per_device",
+    "top_device_share",
+    "shared_device_share",
+    "identical_coordinates_share",
+    "commune_mismatch_share",
+    "regular_interval_share",
+    "night_share",
+    "deadline_repeat_share",
+    "identical_result_share",
+    "speed_difference_share",
+)
+_INTEGRITY_RULE = (
+    "night_from_hour",
+    "night_to_hour",
+    "deadline_days",
+    "deadline_measurements",
+    "interval_measurements",
+    "interval_min_s",
+    "interval_max_s",
+    "interval_tolerance_s",
+)
+
+
+def _is_level(level: tuple[str, float]) -> bool:
+    name, value = level
+    return value < 1 if name.endswith("_share") else value > 1
+
+
+def _is_integrity_rule(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == set(_INTEGRITY_RULE)
+        and all(map(_is_count, value.values()))
+        and value["night_to_hour"] < value["night_from_hour"] < 24
+        and 1 <= value["deadline_days"] <= 7
+    )
+
+
 _DRIFTS = ("volume", "operator_share", "new_device_share", "no_device_share", "download_median")
 WINDOWS = ("hour", "4h", "day", "month")
 # What each value must be, so that a slip of the pen is told by its name and not deep in a computation.
@@ -71,7 +110,12 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ping_max_ms": _AMOUNT,
     "location_accuracy_max_m": _AMOUNT,
     "integrity_measurements_minimum": _COUNT,
-    "integrity_threshold": (_has_amounts(_INDICATORS, all_of_them=True), "a number for each indicator"),
+    "integrity_chance": (lambda value: _is_amount(value) and value < 0.5, "a chance above 0 and below 0.5"),
+    "integrity_threshold": (
+        lambda value: _has_amounts(INDICATORS, all_of_them=True)(value) and all(map(_is_level, value.items())),
+        "for each indicator a share below 1, or a mean above 1",
+    ),
+    "integrity_rule": (_is_integrity_rule, "whole numbers for " + ", ".join(_INTEGRITY_RULE)),
     "drift_months": (lambda value: _is_count(value) and 1 <= value <= 12, "a number of months from 1 to 12"),
     "drift_threshold": (_has_amounts(_DRIFTS, all_of_them=True), "a number for each indicator"),
 }
@@ -105,7 +149,9 @@ class Policy:
     ping_max_ms: float
     location_accuracy_max_m: float
     integrity_measurements_minimum: int
+    integrity_chance: float
     integrity_threshold: dict[str, float]
+    integrity_rule: dict[str, int]
     drift_months: int
     drift_threshold: dict[str, float]
 
@@ -148,6 +194,19 @@ def _value_as_of(path: Path, document: dict[str, Any], name: str, day: date) -> 
             "a list of value, valid_from (a day such as 2025-03-01, without quotes) and source",
             "correct it",
         ) from error
+    for entry in entries:
+        if not (isinstance(entry.get("source"), str) and entry["source"].strip()):
+            raise UserError(
+                f"{path}, values.{name}",
+                f"value {entry.get('value')!r} without a source",
+                "source: on whose word it holds, such as a decision's number and day",
+                "add it",
+            )
+    days = [entry.get("valid_from", date.min) for entry in entries]
+    if len(days) > len(set(days)):
+        raise UserError(
+            f"{path}, values.{name}", "two values valid from the same day", "one on any day", "correct a valid_from"
+        )
     if not valid:
         raise UserError(
             f"{path}, values.{name}", f"no value valid on {day}", "one with valid_from on or before it", "add it"

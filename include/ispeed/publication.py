@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ispeed.database import Database
 from ispeed.months import Month
@@ -39,6 +42,29 @@ def print_publication(settings: Settings, month: Month, before: int | None = Non
                 f"communes     {row['n_communes']}, of which {row['n_communes_publishable']} with at least 30 mobile "
                 f"measurements and {row['n_communes_assessable']} with at least 300"
             )
+
+
+def published_origin(share: Path, revision: int) -> dict[str, Any]:
+    """What a revision below `share` was made from, as its manifest says; nothing where its folder is gone."""
+    manifest = share / f"r{revision}" / "manifest.json"
+    origin: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))["origin"] if manifest.exists() else {}
+    return origin
+
+
+def print_restatement(settings: Settings, month: Month, day: date) -> None:
+    """Print what stands published for a month on the map of a day."""
+    last = Database(settings.database_url).publication(month, boundaries_day=day)
+    if last is None:
+        print(f"nothing is published for {month} on the boundaries of {day}")
+        return
+    n_all, n_others = last["n_measurements"], last["n_from_other_province"]
+    folder = settings.restated_share_of(month, day) / f"r{last['revision']}"
+    print(f"\non the boundaries of {day}")
+    print(f"published    {shown(folder)}")
+    print(f"revision     {last['revision']} (of the month's revision {last['month_revision']})")
+    print(f"measured in communes of the province  {n_all - n_others:>10,}")
+    print(f"and in communes that were another's   {n_others:>10,}")
+    print(f"of both, not attributable to one unit {last['n_not_attributable']:>10,}")
 
 
 def shown(path: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
@@ -12,6 +14,7 @@ from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.drift import add_month_drift
 from ispeed.engine import Engine, Row, open_engine
+from ispeed.integrity import add_integrity
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
@@ -29,17 +32,8 @@ _COMPARED = {
     "report_operator_month": ("operator", "operator", "technology"),
     "report_province_month": ("province", None, None),
 }
-_PREVIOUS = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
-_STEPS = (
-    "month_commune",
-    "month_referral_code",
-    "month_organisation",
-    "cell_sample",
-    "cell_listed",
-    "cell_value",
-    "cell_mix",
-    "commune_progress",
-)
+PREVIOUS_FIGURES = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
+_STEPS = ("month_commune", "month_referral_code", "month_organisation")
 
 
 def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
@@ -51,25 +45,37 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     require_passed(month, core["results"])
     with month_lock(settings, month), open_engine() as engine:
         _read_core(engine, settings, month, policy)
-        previous = _add_previous(engine, settings, month)
-        engine.create("core_sample", "core/core_sample.sql")
         for name in _STEPS:
             engine.create(name, f"report/{name}.sql")
-        counts = engine.rows("select distinct n from cell_value")
-        engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
-        for name in ("cell_metric", "cell_figure", "cell_rank"):
-            engine.create(name, f"report/{name}.sql")
+        previous = _add_previous(engine, settings, month)
+        add_figures(engine)
+        add_integrity(engine, policy, month)
         with replaced_folder(settings.lake_of("report", month)) as folder:
-            n_rows = {}
-            for table in REPORT_TABLES:
-                engine.create(table.name, f"report/{table.name}.sql")
-                columns = ", ".join(name for name in table.column_names if name != "revision")
-                order = ", ".join(f"{key} desc" if key == "network" else key for key in table.key)
-                engine.write_parquet(
-                    f"select {columns} from {table.name} order by {order}", folder / f"{table.name}.parquet"
-                )
-                n_rows[table.name] = engine.value(f"select count(*) from {table.name}")
+            n_rows = write_tables(engine, REPORT_TABLES, folder)
             write_json(folder / "report.json", {"n_rows": n_rows, "core": core, "previous": previous})
+    return n_rows
+
+
+def add_figures(engine: Engine) -> None:
+    """Make `cell_figure`, every figure of every cell, from the measurements and what the cells are listed by."""
+    engine.create("core_sample", "core/core_sample.sql")
+    for name in ("cell_sample", "cell_listed", "cell_value", "cell_mix", "commune_progress"):
+        engine.create(name, f"report/{name}.sql")
+    counts = engine.rows("select distinct n from cell_value")
+    engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
+    for name in ("cell_metric", "cell_figure", "cell_rank"):
+        engine.create(name, f"report/{name}.sql")
+
+
+def write_tables(engine: Engine, tables: Sequence[Table], folder: Path) -> dict[str, int]:
+    """Make the report tables and write them to `folder`, in the order in which they are published. Returns rows."""
+    n_rows = {}
+    for table in tables:
+        engine.create(table.name, f"report/{table.name}.sql")
+        columns = ", ".join(name for name in table.column_names if name != "revision")
+        order = ", ".join(f"{key} desc" if key == "network" else key for key in table.key)
+        engine.write_parquet(f"select {columns} from {table.name} order by {order}", folder / f"{table.name}.parquet")
+        n_rows[table.name] = engine.value(f"select count(*) from {table.name}")
     return n_rows
 
 
@@ -100,6 +106,17 @@ def read_report(engine: Engine, settings: Settings, month: Month, table: Table) 
     return engine.rows(f"select * from {table.name}")
 
 
+def add_previous_figures(engine: Engine, is_published: bool, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Make `previous_figure` (cell, network, key, subkey, `PREVIOUS_FIGURES`) and `previous_month`, to compare with."""
+    engine.add_rows(
+        "previous_figure",
+        dict.fromkeys(("cell", "network", "cell_key", "cell_subkey"), "text")
+        | dict.fromkeys(PREVIOUS_FIGURES, "double"),
+        rows,
+    )
+    engine.add_rows("previous_month", {"is_published": "integer"}, [(int(is_published),)])
+
+
 def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy) -> None:
     read_staging(engine, settings, month)
     for name in ("core_measurement", "flag_measurement"):
@@ -125,11 +142,13 @@ def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy)
 def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | None:
     """Make `previous_figure`: medians of the month before as last published. Returns that revision, None if none.
 
-    A commune stands in it only where it is the same unit of the registry in both months: codes are reused.
+    A commune stands in it only where it is the same unit of the registry in both months, and a referral code only
+    where it had one holder throughout: codes are reused.
     """
     database = Database(settings.database_url)
     revision = database.current_revision(month.previous)
     same_unit = _same_units(engine, month)
+    holders = {row["referral_code"]: row for row in engine.rows("select * from month_referral_code")}
     rows: list[tuple[Any, ...]] = []
     if revision is not None:
         for table, (cell, key, subkey) in _COMPARED.items():
@@ -139,18 +158,23 @@ def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | Non
                     row["network"],
                     row[key] if key else "",
                     row[subkey] if subkey else "",
-                    *(row[figure] for figure in _PREVIOUS),
+                    *(row[figure] for figure in PREVIOUS_FIGURES),
                 )
                 for row in database.rows(table, month.previous, revision)
-                if key != "commune_code" or row["commune_code"] in same_unit
+                if (key != "commune_code" or row["commune_code"] in same_unit)
+                and (key != "referral_code" or _is_same_holder(row, holders.get(row["referral_code"])))
             ]
-    engine.add_rows(
-        "previous_figure",
-        dict.fromkeys(("cell", "network", "cell_key", "cell_subkey"), "text") | dict.fromkeys(_PREVIOUS, "double"),
-        rows,
-    )
-    engine.add_rows("previous_month", {"is_published": "integer"}, [(int(revision is not None),)])
+    add_previous_figures(engine, revision is not None, rows)
     return revision
+
+
+def _is_same_holder(before: Row, now: Row | None) -> bool:
+    """Whether a code had one holder, the same one, all through this month and the one before."""
+    if now is None or before["holder_since"] or now["holder_since"]:
+        return False
+    # A commune's code may mean another unit by now; an organisation may have taken another name.
+    names = ("holder_kind", "holder_code", *(("holder_name",) if now["holder_kind"] == "commune" else ()))
+    return all(before[name] == now[name] for name in names)
 
 
 def _same_units(engine: Engine, month: Month) -> set[str]:

@@ -3,7 +3,8 @@
 Nothing in them was measured. A hidden file `.sample` in a month's exports folder says so, and whatever is made from
 such a month carries "DỮ LIỆU MẪU". A hidden file `.defects.csv` lists every defect that was put in, so that tests can
 compare. Medians of mobile networks and their growth follow VNNIC's national figures of 07/2024 to 08/2026; what has no
-source there (shares, fixed lines, 2G and 3G, habits of staff) is invented.
+source there (shares, fixed lines, 2G and 3G, habits of staff) is invented. Two referral codes of a month are there for
+*Dấu hiệu bất thường* to show; an honest month goes without.
 """
 
 from __future__ import annotations
@@ -147,6 +148,8 @@ PHONES: Final = (
     ("iOS 16.7", "iPhone10,6"),
 )
 APP_VERSIONS: Final = ("2.4.1", "2.4.2", "2.5.0")
+OFFICE_HOURS: Final = (8, 9, 10, 14, 15, 16)
+NIGHT_HOURS: Final = (22, 23, 0, 1, 2, 3, 4, 5)
 HOUR_WEIGHTS: Final = (1, 1, 0, 0, 0, 1, 4, 18, 40, 42, 34, 22, 14, 20, 36, 38, 34, 22, 14, 14, 14, 10, 5, 2)
 
 FIRST_SHAPE: Final = {
@@ -387,6 +390,7 @@ class Row:
     file: int
     place_in_file: float
     missing_mark: str
+    device: Device
     reason: str | None = None
     extra_fields: int = 0
     labels: list[str] = field(default_factory=list)
@@ -511,7 +515,8 @@ def make_test(rng: Random, registry: Registry, device: Device, place: Place, whe
         "device_model": device.model,
         "app_version": rng.choice(APP_VERSIONS),
     }
-    row = Row(values, unit, when, 0 if rng.random() < FIRST_FILE_SHARE else 1, 0.0, rng.choice(MISSING_MARKS))
+    file = 0 if rng.random() < FIRST_FILE_SHARE else 1
+    row = Row(values, unit, when, file, 0.0, rng.choice(MISSING_MARKS), device)
     _leave_out(rng, registry, row)
     return row
 
@@ -615,8 +620,11 @@ def network_age(month: Month) -> float:
     return min(age, GROWTH_SLOWS_AFTER) + max(age - GROWTH_SLOWS_AFTER, 0) / 2
 
 
-def make_month(settings: Settings, month: Month, n_rows: int, seed: int) -> list[Row]:
-    """All rows of a month, defects included, in the order of their files. `n_rows` is at least 200."""
+def make_month(settings: Settings, month: Month, n_rows: int, seed: int, *, honest: bool = False) -> list[Row]:
+    """All rows of a month, defects included, in the order of their files. `n_rows` is at least 200.
+
+    An honest month is one in which no code needs a second look: it goes without the displaced team and the busy phone.
+    """
     if n_rows < 200:
         raise ValueError(f"n_rows is {n_rows}: every kind of defect needs room, give at least 200")
     rng = Random(f"{seed}/rows/{month}")
@@ -625,16 +633,17 @@ def make_month(settings: Settings, month: Month, n_rows: int, seed: int) -> list
     devices = make_devices(registry, places, month, max(n_rows // 8, 40), seed)
     age = network_age(month)
     n_duplicates = _scaled("duplicate", n_rows)
-    n_busy, n_displaced = n_rows * 3 // 200, n_rows // 160
+    n_busy, n_displaced = (0, 0) if honest else (n_rows * 3 // 200, n_rows // 160)
     moments = make_moments(rng, month, n_rows - n_duplicates - n_busy)
-    rows = _usual_tests(rng, registry, places, devices, moments[n_displaced:], age)
-    rows += _displaced_tests(rng, registry, places, devices, moments[:n_displaced], age)
+    usual = _usual_tests(rng, registry, places, devices, moments[n_displaced:], age)
+    rows = usual + _displaced_tests(rng, registry, places, devices, moments[:n_displaced], age)
     rows += _busy_device_tests(rng, registry, devices, month, n_busy, age)
     rows.sort(key=lambda row: row.measured_at)
-    for number, row in enumerate(rows):
-        row.place_in_file = number
 
     _quarantine_some(rng, rows, n_rows)
+    _give_habits(registry, places, [row for row in usual if row.reason is None], month, seed)
+    for number, row in enumerate(sorted(rows, key=lambda row: row.measured_at)):
+        row.place_in_file = number
     _flag_some(rng, registry, rows, n_rows)
     for row in rows:
         row.labels = [row.reason] if row.reason else flags_of(registry, row)
@@ -706,6 +715,135 @@ def _busy_device_tests(
         )
         for number in range(n)
     ]
+
+
+# Habits
+
+
+@dataclass(frozen=True)
+class Person:
+    """How the owner of a phone measures in a month.
+
+    `again` is the chance that a test is followed by another on the spot. Who heeds the body's call to a `measuring_day`
+    moves a sitting there, and some more. `is_settled` phones tell the very same point wherever they lie still, and
+    `decimals` is how finely the app writes it. `referral_code` is the phone's own, or that of the commune where a
+    commuter works; few people have a `second_code`, of another body.
+    """
+
+    referral_code: str | None
+    second_code: str | None
+    again: float
+    measuring_day: date | None
+    works_nights: bool
+    is_settled: bool
+    decimals: int
+
+
+def _give_habits(registry: Registry, places: Sequence[Place], rows: Sequence[Row], month: Month, seed: int) -> None:
+    """Let tests come as people make them: in sittings, at home and at work, some at night, many on a measuring day.
+
+    Times, coordinates and referral codes change and nothing else does; the numbers drawn for it are its own.
+    """
+    centres = {place.unit.code: place for place in places}
+    by_device: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.measured_at):
+        by_device.setdefault(row.device.device_id, []).append(row)
+    for device_id, tests in by_device.items():
+        rng = Random(f"{seed}/habits/{month}/{device_id}")
+        device = tests[0].device
+        person = _person(registry, device, places, month, seed)
+        before: Row | None = None
+        heeds = 1.0
+        for row in tests:
+            if before is not None and before.unit is row.unit and rng.random() < person.again:
+                when = before.measured_at + timedelta(seconds=35 + round(rng.lognormvariate(3.3, 0.7)))
+            else:
+                before, when = None, _begin_of_sitting(rng, person, row.measured_at, heeds)
+                heeds = 0.3
+            if when.date() <= month.last_day:
+                row.measured_at = row.values["measured_at"] = when
+            if row.values["referral_code"] == device.referral_code:
+                is_second = person.second_code is not None and rng.random() < 0.4
+                row.values["referral_code"] = person.second_code if is_second else person.referral_code
+            if row.values["latitude"] is not None and row.unit is not None:
+                row.values.update(_whereabouts(rng, person, row, centres[row.unit.code], before, seed))
+            before = row
+
+
+def _person(registry: Registry, device: Device, places: Sequence[Place], month: Month, seed: int) -> Person:
+    rng = Random(f"{seed}/person/{device.device_id}")
+    code, second_code = device.referral_code, None
+    commutes, has_two, is_keen, works_nights, is_settled, is_coarse = (
+        rng.random() < share for share in (0.08, 0.02, 0.1, 0.03, 0.05, 0.2)
+    )
+    if commutes and code is not None and _has_home_code(registry, device):
+        district = [place for place in places if place.unit.district_code == device.home.unit.district_code]
+        work = rng.choices(district, [place.weight for place in district])[0]
+        code = _code_of(registry, "commune", work.unit.code, month) or code
+    if has_two and code is not None:
+        every = (period for periods in registry.codes.values() for period in periods)
+        bodies = sorted({period.holder_code for period in every if period.holder_kind == "organisation"})
+        second_code = _code_of(registry, "organisation", rng.choice(bodies), month) if bodies else None
+    day, heeded = _measuring_day(code, month, seed)
+    return Person(
+        referral_code=code,
+        second_code=second_code,
+        again=0.65 if is_keen else 0.3,
+        measuring_day=day if Random(f"{seed}/call/{month}/{device.device_id}").random() < heeded else None,
+        works_nights=works_nights,
+        is_settled=is_settled,
+        decimals=3 if is_coarse else 5,
+    )
+
+
+def _code_of(registry: Registry, holder_kind: str, holder_code: str, month: Month) -> str | None:
+    """A code that a body holds all month."""
+    for text, periods in sorted(registry.codes.items()):
+        for period in periods:
+            if (period.holder_kind, period.holder_code) == (holder_kind, holder_code) and (
+                period.valid_from <= month.first_day and month.last_day <= period.valid_to
+            ):
+                return text
+    return None
+
+
+def _measuring_day(referral_code: str | None, month: Month, seed: int) -> tuple[date, float]:
+    """When a body calls its people to measure, and the share of them that heed it; half the bodies call.
+
+    Most call at the end of the month, some before the return on the month before is due.
+    """
+    rng = Random(f"{seed}/measuring day/{month}/{referral_code}")
+    calls = referral_code is not None and rng.random() < 0.5
+    days = [month.first_day + timedelta(days=offset) for offset in range(month.last_day.day)]
+    working = [day for day in days if day.weekday() < 5]
+    day = rng.choice([day for day in working if 5 <= day.day <= 9] if rng.random() < 0.25 else working[-4:])
+    return day, rng.uniform(0.3, 0.9) if calls else 0.0
+
+
+def _begin_of_sitting(rng: Random, person: Person, usual: datetime, heeds: float) -> datetime:
+    if person.measuring_day is not None and rng.random() < heeds:
+        in_office = time(rng.choice(OFFICE_HOURS), rng.randrange(60), rng.randrange(60))
+        return datetime.combine(person.measuring_day, in_office)
+    if person.works_nights and rng.random() < 0.6:
+        return usual.replace(hour=rng.choice(NIGHT_HOURS))
+    return usual
+
+
+def _whereabouts(
+    rng: Random, person: Person, row: Row, centre: Place, before: Row | None, seed: int
+) -> dict[str, str | float | datetime | None]:
+    """Coordinates as a phone tells them: mostly the last ones within a sitting, else some metres around the spot."""
+    if before is not None and before.values["latitude"] is not None and rng.random() < 0.7:
+        return {name: before.values[name] for name in ("latitude", "longitude")}
+    at_work = row.measured_at.weekday() < 5 and row.measured_at.hour in OFFICE_HOURS
+    whose = person.referral_code if at_work and person.referral_code else row.device.device_id
+    spot = rng if rng.random() < 0.25 else Random(f"{seed}/spot/{whose}/{centre.unit.code}")
+    latitude, longitude = centre.latitude + spot.gauss(0, 0.006), centre.longitude + spot.gauss(0, 0.006)
+    blur = 0.0 if person.is_settled else 0.00015
+    return {
+        "latitude": round(latitude + rng.gauss(0, blur), person.decimals),
+        "longitude": round(longitude + rng.gauss(0, blur), person.decimals),
+    }
 
 
 # Defects
@@ -878,28 +1016,32 @@ def _duplicates(rng: Random, rows: Sequence[Row], n: int) -> list[Row]:
 
 
 def make_exports(settings: Settings, months: Sequence[Month], n_rows: int = 20_000, seed: int = 20241115) -> None:
-    """Write each month's two exports, with the markers `.sample` and `.done` and the list of defects.
-
-    The same month, rows, seed and registry give the same files. `.defects.csv` has one line for each defect:
-    source_file, row_number (the header is 1), label (a quarantine reason or a flag); rows not in it are clean.
-    """
+    """Write the exports of each month. The same month, rows, seed and registry give the same files."""
     for month in months:
-        folder = settings.exports_of(month)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Taken away first and put back last: a sensor must not see half an export as complete.
-        (folder / DONE_MARKER).unlink(missing_ok=True)
-        note = f"{SAMPLE_NOTE}: made up by ispeed.sample, nothing was measured; {n_rows} rows, seed {seed}\n"
-        (folder / SAMPLE_MARKER).write_text(note, encoding="utf-8")
-        rows = make_month(settings, month, n_rows, seed)
-        names = (f"ispeed_{month}_1.csv", f"ispeed_{month}_2.csv.gz")
-        defects = [("source_file", "row_number", "label")]
-        for number, name in enumerate(names):
-            of_file = [row for row in rows if row.file == number]
-            _write_export(folder / name, SHAPES[number], of_file)
-            for row_number, row in enumerate(of_file, start=2):
-                defects += [(name, str(row_number), label) for label in row.labels]
-        (folder / DEFECTS_FILE).write_bytes(_as_csv(defects, ","))
-        (folder / DONE_MARKER).touch()
+        write_exports(settings, month, make_month(settings, month, n_rows, seed), f"{n_rows} rows, seed {seed}")
+
+
+def write_exports(settings: Settings, month: Month, rows: Sequence[Row], about: str) -> None:
+    """Write a month's two exports, with the markers `.sample` and `.done` and the list of defects.
+
+    `.defects.csv` has one line for each defect: source_file, row_number (the header is 1), label (a quarantine reason
+    or a flag); rows not in it are clean.
+    """
+    folder = settings.exports_of(month)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Taken away first and put back last: a sensor must not see half an export as complete.
+    (folder / DONE_MARKER).unlink(missing_ok=True)
+    note = f"{SAMPLE_NOTE}: made up by ispeed.sample, nothing was measured; {about}\n"
+    (folder / SAMPLE_MARKER).write_text(note, encoding="utf-8")
+    names = (f"ispeed_{month}_1.csv", f"ispeed_{month}_2.csv.gz")
+    defects = [("source_file", "row_number", "label")]
+    for number, name in enumerate(names):
+        of_file = [row for row in rows if row.file == number]
+        _write_export(folder / name, SHAPES[number], of_file)
+        for row_number, row in enumerate(of_file, start=2):
+            defects += [(name, str(row_number), label) for label in row.labels]
+    (folder / DEFECTS_FILE).write_bytes(_as_csv(defects, ","))
+    (folder / DONE_MARKER).touch()
 
 
 def is_sample(settings: Settings, month: Month) -> bool:

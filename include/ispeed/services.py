@@ -121,6 +121,14 @@ class Services:
         password: str = json.loads(Path(name).read_text())["admin"]
         return password
 
+    @property
+    def token(self) -> str:
+        """A bearer token of the page's user `admin`."""
+        if self._token is None:
+            login = {"username": "admin", "password": self.password}
+            self._token = str(self.request("POST", "/auth/token", login)["access_token"])
+        return self._token
+
     def airflow(self, *arguments: str) -> str:
         """Run one command of Airflow's command line; its output is returned and appended to the log.
 
@@ -143,12 +151,9 @@ class Services:
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call of Airflow's REST API, such as `GET`, `/api/v2/dags`. Raises `ServiceError` where it is refused."""
-        if self._token is None and path != "/auth/token" and not path.startswith("/api/v2/monitor"):
-            login = {"username": "admin", "password": self.password}
-            self._token = self.request("POST", "/auth/token", login)["access_token"]
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if path != "/auth/token" and not path.startswith("/api/v2/monitor"):
+            headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:

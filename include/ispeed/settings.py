@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ispeed.errors import UserError
@@ -29,6 +30,7 @@ class Settings:
     policy: Path
     device_key: str
     engine: str
+    boundaries: Path | None = None
     settle_seconds: float = 60.0
     wait_seconds: float = 7 * 24 * 3600.0
     file_bytes_max: int = 20_000_000_000
@@ -78,6 +80,7 @@ class Settings:
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
             device_key=environment.get("ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
             engine=engine,
+            boundaries=folder("ISPEED_BOUNDARIES", Path()) if environment.get("ISPEED_BOUNDARIES") else None,
             settle_seconds=number("ISPEED_SETTLE_SECONDS", cls.settle_seconds, "seconds"),
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
             file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
@@ -99,6 +102,14 @@ class Settings:
 
     def share_of(self, month: Month) -> Path:
         return self.share / str(month)
+
+    def restated_lake_of(self, month: Month, day: date) -> Path:
+        """The lake's folder of a month as restated on the map of a day."""
+        return self.lake_of("restated", month) / f"boundaries={day}"
+
+    def restated_share_of(self, month: Month, day: date) -> Path:
+        """Where a month's revisions on the map of a day are published, beside those of its own."""
+        return self.share_of(month) / "restated" / str(day)
 
 
 def _device_key_file(path: Path) -> str:

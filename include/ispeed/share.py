@@ -7,6 +7,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +37,9 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
             if draft.is_unchanged or draft.revision != database.last_revision(month) + 1:
                 raise RuntimeError(f"another run published {month} since this draft was written: write it again")
             _publish_revision(settings, month, database, draft, folder)
-        elif not folder.exists():
-            raise UserError(
-                f"folder {folder}",
-                "nothing, though the reports database says that it was published",
-                "the files of that revision",
-                "restore the folder from the backup",
-            )
-        _point_to_latest(settings, month, database)
+        else:
+            require_folder(folder)
+        point_to_latest(database, month, settings.share_of(month))
     return {
         "month": str(month),
         "revision": draft.revision,
@@ -54,8 +52,28 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
 
 
 def _publish_revision(settings: Settings, month: Month, database: Database, draft: Draft, folder: Path) -> None:
-    """The folder is in its place before the database commits: a reader of either finds the other."""
-    files = settings.lake_of("draft", month) / "files"
+    def transaction(manifest_sha256: str) -> AbstractContextManager[None]:
+        publication = {
+            "fingerprint": draft.fingerprint,
+            "manifest_sha256": manifest_sha256,
+            "n_raw": draft.n_raw,
+            "n_accepted": draft.n_accepted,
+            "n_quarantined": draft.n_quarantined,
+            "published_by": publisher(),
+            "why": draft.why,
+        }
+        tables = read_draft_tables(settings, month, draft.revision)
+        return database.publishing(month, draft.revision, tables, publication)
+
+    put_revision(settings.lake_of("draft", month) / "files", folder, transaction)
+
+
+def put_revision(files: Path, folder: Path, transaction: Callable[[str], AbstractContextManager[None]]) -> None:
+    """Copy `files` to `folder` inside the transaction that tells the reports database of them.
+
+    `transaction` is given the sha256 of their manifest. The folder is in its place before the database commits: a
+    reader of either finds the other.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # What a run left that was killed before its commit: files half copied, or a folder that no publication names.
     for left_over in (*folder.parent.glob(".r*"), folder):
@@ -66,31 +84,38 @@ def _publish_revision(settings: Settings, month: Month, database: Database, draf
         shutil.copytree(files, new, dirs_exist_ok=True)
         new.chmod(0o755)
         sync_folder(new)
-        publication = {
-            "fingerprint": draft.fingerprint,
-            "manifest_sha256": hashlib.sha256((new / "manifest.json").read_bytes()).hexdigest(),
-            "n_raw": draft.n_raw,
-            "n_accepted": draft.n_accepted,
-            "n_quarantined": draft.n_quarantined,
-            "published_by": os.environ.get("AIRFLOW_CTX_DAG_RUN_ID") or getpass.getuser(),
-            "why": draft.why,
-        }
-        tables = read_draft_tables(settings, month, draft.revision)
-        with database.publishing(month, draft.revision, tables, publication):
+        with transaction(hashlib.sha256((new / "manifest.json").read_bytes()).hexdigest()):
             os.rename(new, folder)
             sync_folder(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _point_to_latest(settings: Settings, month: Month, database: Database) -> None:
-    """Write `latest.json`, also where a run was killed between its commit and this."""
-    publication = database.publication(month)
+def require_folder(folder: Path) -> None:
+    """Raise `UserError` where the folder of a published revision is not there."""
+    if not folder.exists():
+        raise UserError(
+            f"folder {folder}",
+            "nothing, though the reports database says that it was published",
+            "the files of that revision",
+            "restore the folder from the backup",
+        )
+
+
+def publisher() -> str:
+    """Who publishes: Airflow's run, or whoever is at the keyboard."""
+    return os.environ.get("AIRFLOW_CTX_DAG_RUN_ID") or getpass.getuser()
+
+
+def point_to_latest(database: Database, month: Month, folder: Path, boundaries_day: date | None = None) -> None:
+    """Write `latest.json` in the folder of revisions, also where a run was killed between its commit and this."""
+    publication = database.publication(month, boundaries_day=boundaries_day)
     if publication is not None:
         write_json(
-            settings.share_of(month) / "latest.json",
+            folder / "latest.json",
             {
                 "month": str(month),
+                **({"boundaries_day": str(boundaries_day)} if boundaries_day else {}),
                 "revision": publication["revision"],
                 "path": f"r{publication['revision']}",
                 "manifest_sha256": publication["manifest_sha256"],

@@ -1,4 +1,4 @@
-"""The statistics that SQL cannot say: ranks of the order statistics that bound a median."""
+"""The statistics that SQL cannot say: ranks that bound a median, and how many hits chance does not explain."""
 
 from __future__ import annotations
 
@@ -23,3 +23,23 @@ def interval_ranks(counts: Iterable[int]) -> list[tuple[int, int]]:
         if k > 0:
             ranks.append((n, k))
     return ranks
+
+
+def unlikely_hits(counts: Iterable[int], rate: float, chance: float) -> list[tuple[int, int]]:
+    """(n, k) for each number of cases n of which k hits are more than chance explains: an exact one-sided test.
+
+    k is the smallest number with P(Binomial(n, rate) >= k) <= chance. An n is left out where even n hits are likelier.
+    """
+    from scipy.special import bdtrc
+
+    found = []
+    for n in sorted(set(counts)):
+        if rate**n > chance:
+            continue
+        k = min(n, int(n * rate + 4 * (n * rate * (1 - rate)) ** 0.5) + 1)  # near it, then step to the exact number
+        while k > 0 and bdtrc(k - 2, n, rate) <= chance:
+            k -= 1
+        while bdtrc(k - 1, n, rate) > chance:
+            k += 1
+        found.append((n, k))
+    return found

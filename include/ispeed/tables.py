@@ -67,6 +67,9 @@ def _number(name: str, comment: str, heading: str) -> Column:
 
 MONTH: Final = Column("month", "date", "First day of the month that was measured", "Tháng")
 REVISION: Final = _count("revision", "Revision of the month's publication, from 1", "Bản phát hành")
+BOUNDARIES_DAY: Final = Column(
+    "boundaries_day", "date", "Day on whose map of communes the figures stand", "Địa giới ngày"
+)
 NETWORK: Final = _text("network", "mobile (2G to 5G) or fixed (WiFi, Cố định); never pooled", "Loại mạng")
 
 COUNTS: Final = (
@@ -101,7 +104,7 @@ FIGURES: Final = (
     _text(
         "reason",
         "Why figures are blank: no_samples, below_publish_minimum (under 30 measurements), "
-        "too_few_devices (under 5 devices)",
+        "too_few_devices (under 5 devices), not_attributable (of no one unit: only in report_commune_restated)",
         "Lý do để trống",
     ),
     _text(
@@ -117,7 +120,8 @@ FIGURES: Final = (
     ),
     _text(
         "change_reason",
-        "Why the change is blank: no_previous_month, new_unit (not the same unit a month ago), blank_before, blank_now",
+        "Why the change is blank: no_previous_month, new_unit (not the same unit, or holder of the code, a month ago), "
+        "blank_before, blank_now",
         "Lý do không so sánh",
     ),
     _text(
@@ -201,7 +205,15 @@ REPORT_REFERRAL_CODE_MONTH: Final = _table(
     _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
     _text("holder_kind", "commune, organisation, or empty where the code is unknown", "Loại đơn vị giữ mã"),
     _text("holder_code", "Commune or organisation code of the holder", "Mã đơn vị giữ mã"),
-    _text("holder_name", "Name of the holder", "Đơn vị giữ mã"),
+    _text("holder_name", "Name of the holder, the latest one where the code was handed on", "Đơn vị giữ mã"),
+    Column(
+        "holder_since",
+        "date",
+        "Day from which the holder has the code, where another one held it before within the month",
+        "Giữ mã từ ngày",
+    ),
+    _text("earlier_holder_name", "Name of who held it before holder_since, within the month", "Đơn vị giữ mã trước đó"),
+    _count("n_measurements_earlier", "Accepted measurements before holder_since", "Lượt đo trước khi chuyển giao"),
     *FIGURES,
     *MIX,
 )
@@ -230,7 +242,7 @@ REPORT_OPERATOR_MONTH: Final = _table(
     ("network", "operator", "technology"),
     NETWORK,
     _text("operator", "Brand of the operators registry; unknown where it is not in it", "Nhà mạng"),
-    _text("host_network", "Network that carries the brand", "Hạ tầng mạng"),
+    _text("host_network", "Network that carries the brand; the first → the last where it changed", "Hạ tầng mạng"),
     _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
     *FIGURES,
     *RANK,
@@ -264,11 +276,16 @@ REPORT_INTEGRITY_MONTH: Final = _table(
     _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
     _text(
         "indicator",
-        "measurements_per_sample, top_device_share or commune_mismatch_share",
+        "What is looked at; docs/integrity.md defines each",
         "Dấu hiệu",
     ),
     _number("value", "Value of the indicator", "Giá trị"),
-    _number("threshold", "Threshold of policy; at or above it the indicator is shown", "Ngưỡng"),
+    _number(
+        "threshold",
+        "What a code with so many cases hardly reaches by chance, at the level that policy takes for usual; from it on "
+        "the indicator is shown",
+        "Ngưỡng",
+    ),
     _text("evidence", "The counts behind the value", "Số liệu làm căn cứ"),
 )
 
@@ -282,6 +299,47 @@ REPORT_TABLES: Final = (
     REPORT_QUALITY_MONTH,
     REPORT_INTEGRITY_MONTH,
 )
+REPORT_COMMUNE_RESTATED: Final = _table(
+    "report_commune_restated",
+    "A month on the map of another day: every commune of that day, measured or not, and what belongs to none of them",
+    ("boundaries_day", "network", "commune_code"),
+    BOUNDARIES_DAY,
+    NETWORK,
+    _text(
+        "commune_code",
+        "Commune code of the registry on that day; not_attributable for measurements that belong to no one unit",
+        "Mã xã",
+    ),
+    _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
+    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
+    _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
+    _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
+    *FIGURES,
+)
+REPORT_RESTATED_ORIGIN: Final = _table(
+    "report_restated_origin",
+    "Where the measurements of a restated month come from: by commune as of the day of measuring, and by how they were "
+    "attributed",
+    ("boundaries_day", "network", "origin_code", "attribution", "commune_code"),
+    BOUNDARIES_DAY,
+    NETWORK,
+    _text("origin_code", "Commune code as of the day of measuring", "Mã xã khi đo"),
+    _text("origin_name", "Name of that commune with its kind", "Đơn vị khi đo"),
+    _text("origin_district_name", "District of that commune; empty from 07/2025", "Cấp huyện khi đo"),
+    _text("origin_province_code", "Province of that commune", "Mã tỉnh khi đo"),
+    _text(
+        "attribution",
+        "whole (all of the commune became this unit), coordinates (of several units, the one where the coordinates "
+        "lie); not attributable: no_location (several units, and no coordinates that lie in one of the map), "
+        "located_elsewhere (coordinates outside of all of these units), no_succession (the registry does not say what "
+        "became of it), other_province (the unit is of another province on that day)",
+        "Cách phân bổ",
+    ),
+    _text("commune_code", "Commune code on the map of the day, or not_attributable", "Mã xã"),
+    _text("commune_name", "Name of that commune with its kind", "Đơn vị quy đổi"),
+    _count("n_measurements", "Accepted measurements", "Lượt đo"),
+)
+RESTATED_TABLES: Final = (REPORT_COMMUNE_RESTATED, REPORT_RESTATED_ORIGIN)
 PUBLICATION: Final = Table(
     "publication",
     "Every revision that was published",
@@ -295,6 +353,30 @@ PUBLICATION: Final = Table(
         _count("n_raw", "Rows received", "Dòng nhận"),
         _count("n_accepted", "Rows accepted", "Dòng chấp nhận"),
         _count("n_quarantined", "Rows quarantined", "Dòng cách ly"),
+        Column("published_at", "timestamp", "When it was published (UTC)", "Phát hành lúc"),
+        _text("published_by", "Who or what published it", "Người phát hành"),
+        _text("why", "Why this revision: first issue, or what changed", "Vì sao"),
+    ),
+)
+RESTATEMENT: Final = Table(
+    "restatement",
+    "Every revision of a month on the map of another day",
+    ("month", "boundaries_day", "revision"),
+    (
+        MONTH,
+        _count("revision", "Revision of the month on that map, from 1", "Bản quy đổi"),
+        BOUNDARIES_DAY,
+        _count("month_revision", "Revision of the month's own publication that it restates", "Bản phát hành"),
+        _text("state", "published, superseded or withdrawn", "Trạng thái"),
+        _text("fingerprint", "sha256 of inputs, policy, rules, month_revision and tables", "Dấu vân nội dung"),
+        _text("manifest_sha256", "sha256 of the revision's manifest.json", "sha256 của manifest.json"),
+        _count("n_measurements", "Measurements restated, of both networks", "Lượt đo"),
+        _count(
+            "n_from_other_province",
+            "Of these, measurements in communes that then were of another province: no report_commune_month has them",
+            "Từ tỉnh khác",
+        ),
+        _count("n_not_attributable", "Of these, measurements that belong to no one unit", "Không phân bổ được"),
         Column("published_at", "timestamp", "When it was published (UTC)", "Phát hành lúc"),
         _text("published_by", "Who or what published it", "Người phát hành"),
         _text("why", "Why this revision: first issue, or what changed", "Vì sao"),

@@ -21,10 +21,10 @@ from ispeed.settings import INCLUDE, PROJECT
 STEPS = {
     "sync_registry": ["sync_registry"],
     "ingest_measurements": ["wait_for_export", "land", "stage", "check_staging", "build_core"],
-    "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish"],
+    "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))
-HEAVY = ("pandas", "duckdb", "great_expectations", "openpyxl", "xlsxwriter", "numpy", "scipy")
+HEAVY = ("pandas", "duckdb", "great_expectations", "openpyxl", "xlsxwriter", "numpy", "scipy", "shapely")
 EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
 
 
@@ -101,6 +101,16 @@ def test_the_month_parameter_takes_a_month_or_nothing(dags: dict[str, DAG]) -> N
         for wrong in ("2024-13", "10/2024", "2024-10-01", 202410):
             with pytest.raises(ParamValidationError):
                 month.resolve(wrong)
+
+
+def test_the_boundaries_parameter_takes_a_day_or_nothing(dags: dict[str, DAG]) -> None:
+    for dag_id in ("ingest_measurements", "publish_reports"):
+        day = dags[dag_id].params.get_param("boundaries")
+        assert day.resolve() is None
+        assert day.resolve("2025-07-01") == "2025-07-01"
+        for wrong in ("2025-07", "01/07/2025", "2025-07-32", 20250701):
+            with pytest.raises(ParamValidationError):
+                day.resolve(wrong)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from ispeed import checks, core, landing, registry, staging
-from ispeed.airflow import CORE_MEASUREMENT, announce_month, month_of, no_retry_on_user_error
+from ispeed.airflow import CORE_MEASUREMENT, announce_month, boundaries_of, month_of, no_retry_on_user_error
 from ispeed.errors import CheckFailed, UserError
 from ispeed.months import Month
 
@@ -22,10 +22,14 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 
 
 def run_context(
-    key: str | None = None, conf: Any = None, params: Any = None, user: str | None = None
+    key: str | None = None, conf: Any = None, params: Any = None, user: str | None = None, events: Any = None
 ) -> dict[str, Any]:
     run = SimpleNamespace(dag_id="d", run_id="r", partition_key=key, conf=conf, triggering_user_name=user)
-    return {"dag_run": run, "params": params}
+    return {"dag_run": run, "params": params, "triggering_asset_events": events or {}}
+
+
+def core_event(**extra: str) -> dict[Any, Any]:
+    return {CORE_MEASUREMENT: [SimpleNamespace(extra=extra)]}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,26 @@ def test_the_month_is_the_partition_key_else_conf_else_params(context: dict[str,
 def test_a_run_without_a_proper_month_is_a_user_error(context: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="2024-10"):
         month_of(context)
+
+
+@pytest.mark.parametrize(
+    ("context", "day"),
+    [
+        (run_context(key="2024-10"), None),
+        (run_context(conf={"month": "2024-10"}, params={"boundaries": None}, events=core_event()), None),
+        (run_context(conf={"boundaries": "2025-07-01"}, params={"boundaries": "2024-11-01"}), date(2025, 7, 1)),
+        (run_context(params={"boundaries": "2025-07-01"}), date(2025, 7, 1)),
+        (run_context(key="2024-10", events=core_event(boundaries="2025-07-01")), date(2025, 7, 1)),
+    ],
+    ids=["none", "an event without", "conf", "params", "the event that started it"],
+)
+def test_the_day_of_another_map_is_that_of_conf_params_or_the_event(context: dict[str, Any], day: date | None) -> None:
+    assert boundaries_of(context) == day
+
+
+def test_a_day_that_is_none_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="YYYY-MM-DD"):
+        boundaries_of(run_context(conf={"boundaries": "07/2025"}))
 
 
 def test_a_user_error_ends_the_task_with_its_full_text(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,8 +100,8 @@ def test_a_fault_is_retried_twice_and_a_user_error_never(
 ) -> None:
     calls = []
 
-    def fail(settings: object) -> None:
-        calls.append(settings)
+    def fail(settings: object, **options: object) -> None:
+        calls.append(options)
         raise error
 
     monkeypatch.setattr(registry, "sync_registry", fail)
@@ -86,7 +110,20 @@ def test_a_fault_is_retried_twice_and_a_user_error_never(
     monkeypatch.setattr(dag.task_dict["sync_registry"], "retry_exponential_backoff", 0)
 
     assert dag.test(logical_date=None).state == "failed"
-    assert len(calls) == tries
+    assert calls == [{"rewrite_published": False}] * tries
+
+
+def test_published_months_are_rewritten_only_where_the_run_asks_for_it(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(registry, "sync_registry", lambda settings, **options: calls.append(options))
+    dag = dags["sync_registry"]
+    for conf in ({"month": "2024-10"}, {"rewrite_published": True}):
+        assert dag.test(logical_date=None, run_conf=conf).state == "success"
+    assert calls == [{"rewrite_published": False}, {"rewrite_published": True}]
+    # `dag.test` keeps what a run was given as the DAG's own.
+    dag.params["rewrite_published"] = False
 
 
 def test_a_run_takes_its_month_through_every_step_in_order(
@@ -120,7 +157,13 @@ def test_a_run_takes_its_month_through_every_step_in_order(
 def test_the_next_dag_learns_the_month(context: dict[str, Any], announced: list[str]) -> None:
     told: list[str] = []
     add: Callable[[str], None] = told.append
-    announce_month(
-        {**context, "outlet_events": {CORE_MEASUREMENT: SimpleNamespace(add_partitions=add)}}, CORE_MEASUREMENT
-    )
-    assert told == announced
+    event = SimpleNamespace(add_partitions=add, extra={})
+    announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
+    assert (told, event.extra) == (announced, {})
+
+
+def test_the_next_dag_learns_the_day_of_another_map() -> None:
+    event = SimpleNamespace(extra={})
+    context = run_context(key="2024-10", conf={"boundaries": "2025-07-01"})
+    announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
+    assert boundaries_of(run_context(events=core_event(**event.extra))) == date(2025, 7, 1)

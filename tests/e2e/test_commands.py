@@ -39,9 +39,11 @@ def test_a_month_is_published_and_the_same_again_publishes_nothing(environment: 
     assert "DagRun Finished" in (tmp_path / "log" / "month-2024-10.log").read_text()
     assert "DagRun Finished" not in first.stdout
 
-    again = ispeed(environment, "month", "2024-10")
+    again = ispeed(environment, "month", "2024-10", "--boundaries", "2025-07-01")
     assert again.returncode == 0
     assert "revision     1 (unchanged" in again.stdout
+    assert str(tmp_path / "share" / "2024-10" / "restated" / "2025-07-01" / "r1") in again.stdout
+    assert "revision     1 (of the month's revision 1)" in again.stdout
 
 
 def test_what_the_user_must_mend_is_told_in_full_and_ends_with_2(environment: dict[str, str], tmp_path: Path) -> None:
@@ -83,6 +85,7 @@ def test_a_fault_ends_with_1_and_names_the_log(environment: dict[str, str], tmp_
     ("arguments", "told"),
     [
         (("month", "2024-13"), "expected: YYYY-MM"),
+        (("month", "2024-10", "--boundaries", "07/2025"), "BOUNDARIES=2025-07-01"),
         (("backfill", "2024-10", "2024-08"), "FROM=2024-10 TO=2024-08"),
         (("backfill", "2024-08", "2024-08"), "expected: the export of 2024-08"),
     ],

@@ -30,7 +30,8 @@ from ispeed.tables import REPORT_TABLES
 from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
-SUITES = sorted(path.stem for path in (INCLUDE / "expectations").glob("*.json"))
+# What a month runs by itself: not those of a restated one.
+SUITES = sorted(path.stem for path in (INCLUDE / "expectations").glob("*.json") if "restated" not in path.stem)
 BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
@@ -183,7 +184,7 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
         elif at == "rename":
             patch.setattr(ispeed.share.os, "rename", killed_after_rename)
         else:
-            patch.setattr(ispeed.share, "_point_to_latest", killed)
+            patch.setattr(ispeed.share, "point_to_latest", killed)
         with pytest.raises(Killed):
             publish(published, MONTH)
     assert latest(published)["revision"] == 1

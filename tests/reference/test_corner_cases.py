@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,82 @@ def test_a_metric_that_few_devices_measured_is_blank_though_the_cell_is_not(run_
     assert (cell["upload_mbps_median"], cell["upload_mbps_ci_low"]) == (None, None)
 
 
-def test_an_organisation_that_ended_before_its_code_is_still_listed(
-    run_month: Callable[..., Tables], tmp_path: Path
-) -> None:
+def test_a_code_ends_with_the_organisation_that_holds_it(run_month: Callable[..., Tables], tmp_path: Path) -> None:
     shutil.copytree(INCLUDE / "registry", tmp_path / "registry")
     with (tmp_path / "registry" / "organisations.csv").open("a", encoding="utf-8") as file:
         file.write("CU,Cơ quan cũ,other,,10,2024-01-01,2024-09-15\n")
     with (tmp_path / "registry" / "referral_codes.csv").open("a", encoding="utf-8") as file:
         file.write("CU-1,organisation,CU,2024-01-01,\n")
-    rows = HEADER + "05/10/2024 08:00:00,D,cu-1,56,22366,Viettel,4G,50,,\n"
-    tables = run_month(rows, registry=tmp_path / "registry")
-    assert only(tables["report_organisation_month"], network="mobile", organisation_code="CU")["n_measurements"] == 1
+    rows = HEADER + "".join(
+        f"{day}/09/2024 08:00:00,D{day},cu-1,56,22366,Viettel,4G,50,,\n" for day in ("14", "15", "16")
+    )
+    tables = run_month(rows, registry=tmp_path / "registry", month="2024-09")
+    assert only(tables["report_organisation_month"], network="mobile", organisation_code="CU")["n_measurements"] == 2
     code = only(tables["report_referral_code_month"], network="mobile", referral_code="CU-1")
-    assert (code["holder_name"], code["n_measurements"]) == ("Cơ quan cũ", 1)
+    assert (code["holder_name"], code["n_measurements"]) == ("Cơ quan cũ", 3)
+    assert [(flag["row_number"], flag["reason"]) for flag in tables["flags"]] == [(4, "expired_referral_code")]
+
+
+def test_a_code_handed_on_within_a_month_shows_both_holders(run_month: Callable[..., Tables], tmp_path: Path) -> None:
+    shutil.copytree(INCLUDE / "registry", tmp_path / "registry")
+    with (tmp_path / "registry" / "referral_codes.csv").open("a", encoding="utf-8") as file:
+        file.write("X-1,organisation,DHNT,2024-01-01,2024-10-10\nX-1,commune,22348,2024-10-11,\n")
+    rows = HEADER + "".join(
+        f"{day}/10/2024 08:00:00,D{day},x-1,56,22348,Viettel,4G,50,,\n" for day in ("09", "10", "11", "12", "13")
+    )
+    tables = run_month(rows, registry=tmp_path / "registry")
+    code = only(tables["report_referral_code_month"], network="mobile", referral_code="X-1")
+    assert (code["holder_kind"], code["holder_name"]) == ("commune", "Phường Vạn Thạnh")
+    assert (code["holder_since"], code["earlier_holder_name"]) == (date(2024, 10, 11), "Trường Đại học Nha Trang")
+    assert (code["n_measurements"], code["n_measurements_earlier"]) == (5, 2)
+    school = only(tables["report_organisation_month"], network="mobile", organisation_code="DHNT")
+    assert school["n_measurements"] == 2
+    assert tables["flags"] == []
+    fixed = only(tables["report_referral_code_month"], network="fixed", referral_code="X-1")
+    assert fixed["n_measurements_earlier"] == 0
+    kept = only(tables["report_referral_code_month"], network="mobile", referral_code="MAU-22348-A")
+    assert (kept["holder_since"], kept["earlier_holder_name"], kept["n_measurements_earlier"]) == (None, None, None)
+
+
+def test_a_brand_and_its_host_network_are_those_of_the_day(run_month: Callable[..., Tables], tmp_path: Path) -> None:
+    shutil.copytree(INCLUDE / "registry", tmp_path / "registry")
+    (tmp_path / "registry" / "operators.csv").write_text(
+        "brand,vnnic_mobile_label,host_network,seen_spellings,valid_from,valid_to\n"
+        "Reddi,,VinaPhone,Mobicast,,2024-10-10\n"
+        "Wintel,,VinaPhone,Mobicast,2024-10-11,2024-10-20\n"
+        "Wintel,,MobiFone,Mobicast,2024-10-21,\n",
+        encoding="utf-8",
+    )
+    rows = HEADER + "".join(
+        f"{day}/10/2024 08:00:00,D{day},,56,22348,{operator},4G,50,,\n"
+        for day, operator in (
+            ("10", "MOBICAST"),
+            ("11", "Mobicast"),
+            ("20", "wintel"),
+            ("21", "Mobicast"),
+            ("09", "Wintel"),
+        )
+    )
+    tables = run_month(rows, registry=tmp_path / "registry")
+    found = {row["operator"]: (row["host_network"], row["n_measurements"]) for row in tables["report_operator_month"]}
+    assert found == {"Reddi": ("VinaPhone", 1), "Wintel": ("VinaPhone → MobiFone", 3), "unknown": (None, 1)}
+
+
+def test_phuong_van_thanh_and_xa_van_thanh_stay_apart(run_month: Callable[..., Tables]) -> None:
+    header = "Thời gian đo,Mã thiết bị,Quận/Huyện,Xã/Phường,Loại mạng,Download (Mbps)\n"
+    places = [
+        *(["TP. Nha Trang,Phường Vạn Thạnh"] * 3 + [",P. Vạn Thạnh", "Nha Trang,Vạn Thạnh"]),
+        *(["Huyện Vạn Ninh,Xã Vạn Thạnh"] * 2 + [",X. Vạn Thạnh", "Vạn Ninh,Vạn Thạnh"]),
+        ",Vạn Thạnh",
+    ]
+    rows = header + "".join(
+        f"{day:02}/10/2024 08:00:00,D{day},{place},4G,{day}\n" for day, place in enumerate(places, start=1)
+    )
+    tables = run_month(rows)
+    mobile = [row for row in tables["report_commune_month"] if row["network"] == "mobile"]
+    found = {(row["commune_code"], row["kind"]): row["n_measurements"] for row in mobile if row["n_measurements"]}
+    assert found == {("22348", "phường"): 5, ("22519", "xã"): 4}
+    assert [flag["row_number"] for flag in tables["flags"] if flag["reason"] == "unknown_commune"] == [11]
 
 
 def test_a_code_of_a_commune_that_ended_keeps_that_commune_s_name(run_month: Callable[..., Tables]) -> None:
@@ -68,7 +132,7 @@ def test_a_file_without_a_row_is_told_with_zeros(tmp_path: Path) -> None:
     sync_registry(settings)
     run_steps(settings, month, BUILD)
     rows = [row for row in built_tables(settings, month)["report_quality_month"] if row["source_file"] == "empty.csv"]
-    assert len(rows) == 16
+    assert len(rows) == 20
     assert {row["n_rows"] for row in rows} == {0}
 
 

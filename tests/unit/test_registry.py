@@ -64,7 +64,7 @@ def test_a_wrong_line_is_named_with_its_file_and_row(own: Settings, name: str, l
 
 
 def test_a_refused_registry_leaves_the_one_before(own: Settings) -> None:
-    counts = sync_registry(own)
+    counts = sync_registry(own)["n_rows"]
     add_line(own, "referral_codes", "X1,commune,99999,2024-01-01,")
     with pytest.raises(UserError):
         sync_registry(own)

@@ -16,9 +16,12 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ispeed.months import Month
+from ispeed.policy import INDICATORS
 from ispeed.tables import COUNTS, FIGURES, MIX, RANK, REPORT_TABLES, SPEEDS
 from ispeed.workbook.book import SHEETS, Change, CheckLine, Content, SourceFile, WorkbookPolicy, write_workbook
+from ispeed.workbook.content import IntegrityPolicy
 from ispeed.workbook.dump import dump
+from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.quality import ALL_FILES
 from ispeed.workbook.style import lines_of
 from ispeed.workbook.wording import alphabetical, kinds_of, listing, number
@@ -36,6 +39,18 @@ TABLES = {
     "Thay đổi": "thay_doi",
 }
 DANGEROUS = ["=1+1", "+84", "-5", "@SUM(A1)", "\tTab", "\rCR", "\nLF", "<r><t>x</t></r>", "_x0041_", "&<>\"'", " a "]
+
+
+RULE = {
+    "night_from_hour": 23,
+    "night_to_hour": 5,
+    "deadline_days": 3,
+    "deadline_measurements": 3,
+    "interval_measurements": 20,
+    "interval_min_s": 60,
+    "interval_max_s": 3600,
+    "interval_tolerance_s": 5,
+}
 
 
 def figures(n: int, down: float | None = None, **others: object) -> dict[str, object]:
@@ -79,9 +94,15 @@ def content(**changes: object) -> Content:
         for code, name, kind, district, of, row in units
     ]
     holder = {"holder_kind": "commune", "holder_code": "22366", "holder_name": "Phường Phước Tiến"}
+    holder |= dict.fromkeys(("holder_since", "earlier_holder_name", "n_measurements_earlier"))
+    handed_on = holder | {
+        "holder_since": date(2024, 10, 16),
+        "earlier_holder_name": "Tỉnh Đoàn",
+        "n_measurements_earlier": 11,
+    }
     codes = [
         {"referral_code": "KH22366", **holder, **figures(60, 55.0)},
-        {"referral_code": "KH22333", **holder, **figures(31, reason="too_few_devices", n_devices=2)},
+        {"referral_code": "KH22333", **handed_on, **figures(31, reason="too_few_devices", n_devices=2)},
         {"referral_code": "0123", **dict.fromkeys(holder), **figures(3, reason="below_publish_minimum")},
     ]
     school = {
@@ -152,6 +173,13 @@ def content(**changes: object) -> Content:
             next_release=date(2024, 12, 10),
             contact="Phòng Công nghệ thông tin và Bưu chính, Viễn thông",
             licence="Được phép sử dụng lại khi ghi rõ nguồn",
+            integrity=IntegrityPolicy(
+                n_measurements=20,
+                chance=1e-5,
+                levels={name: 0.3 if name.endswith("_share") else 2.5 for name in INDICATORS},
+                rule=RULE,
+                fewest_cases=dict.fromkeys(INDICATORS, 10),
+            ),
             reference="Công văn số 3761/STTTT-CNTTBCVT ngày 15/11/2024",
         ),
         "checks": [
@@ -299,6 +327,20 @@ def test_only_indicators_at_their_threshold_are_shown_and_explained(tmp_path: Pa
     assert row["Đơn vị giữ mã"] == "Phường Phước Tiến"
     assert str(row["Giải thích"]).startswith("Trung bình mỗi mẫu đại diện gộp 4,00 lượt đo (ngưỡng 3,00)")
     assert "không phải kết luận sai phạm" in text_of(sheet)
+
+
+def test_every_indicator_has_a_sentence_and_a_definition(tmp_path: Path) -> None:
+    assert set(SIGNS) == set(INDICATORS)
+    evidence = {"referral_code": "KH22366", "value": 0.95, "threshold": 0.5, "evidence": "19 / 20", "revision": 1}
+    rows = [evidence | {"month": date(2024, 10, 1), "indicator": name} for name in INDICATORS]
+    month = content()
+    book = read(replace(month, tables={**month.tables, "report_integrity_month": rows}), tmp_path)
+    lines = {row["Dấu hiệu"]: str(row["Giải thích"]) for row in table_rows(book["Dấu hiệu bất thường"])}
+    notes = {row["Mục"]: str(row["Giải thích"]) for row in table_rows(book["Phương pháp"])}
+    for name, sign in SIGNS.items():
+        assert ("95,0%" if name.endswith("_share") else "0,95") in lines[sign.name]
+        assert "Mức thông thường: đến " in notes[sign.name]
+        assert "{" not in lines[sign.name] + notes[sign.name]
 
 
 def test_every_row_received_is_accounted_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any, NoReturn
 from xml.parsers import expat
 
@@ -49,14 +50,17 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
     merged cannot be read. Raises `UserError` where there is no such sheet, header, or honest workbook.
     """
     shape = contract.shape_of(file.source_file)
-    with opened_workbook(settings, month, file) as (workbook, merges):
+    with (
+        unpacked_path(settings, month, file) as path,
+        opened_workbook(settings, path, file.source_file) as (workbook, merges),
+    ):
         sheet = _find_sheet(file.source_file, workbook, shape)
         # What a file says of its own dimensions is often wrong, and would cut rows off.
         sheet.reset_dimensions()
         header_row, found, columns = _find_header(settings, month, contract, file.source_file, sheet, shape)
         if shape.sheet is None:
             _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
-        merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
+        merged = _Merged(merges[part_of(sheet)], header_row, columns)
         engine.add_rows("source_record", _TYPES, [])
         records = _records(sheet, shape, workbook.epoch, header_row, columns, merged, contract.constants)
         n_rows = 0
@@ -68,22 +72,25 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
 
 
 @contextmanager
-def opened_workbook(
-    settings: Settings, month: Month, file: LandedFile
-) -> Iterator[tuple[Any, dict[str, tuple[str, ...]]]]:
-    """A workbook that is safe to stream, and the merged ranges of each sheet. Raises `UserError` where it is not."""
-    with (
-        unpacked_path(settings, month, file) as path,
-        _told_damage(file.source_file),
-        checked_zip(settings, path, file.source_file) as archive,
-        path.open("rb") as content,
-    ):
-        merges = _scan(file.source_file, archive)
+def opened_workbook(settings: Settings, path: Path, name: str) -> Iterator[tuple[Any, dict[str, tuple[str, ...]]]]:
+    """A workbook to be streamed, and the merged ranges of each of its parts.
+
+    Raises `UserError` naming the file `name` where it is no honest workbook, a formula has no result, or it is beyond
+    a bound.
+    """
+    with _told_damage(name), checked_zip(settings, path, name) as archive, path.open("rb") as content:
+        merges = _scan(name, archive)
         workbook = load_workbook(content, read_only=True, data_only=True, keep_links=False)
         try:
             yield workbook, merges
         finally:
             workbook.close()
+
+
+def part_of(sheet: Any) -> str:
+    """The part of the workbook's archive that holds a sheet."""
+    name: str = sheet._worksheet_path.lstrip("/")
+    return name
 
 
 _TYPES = {"row_number": "integer", "reject_text": "text", "reject_message": "text"} | dict.fromkeys(COLUMNS, "text")
@@ -286,11 +293,12 @@ def text_of_cell(cell: Any, shape: Shape, epoch: datetime, is_time: bool) -> str
     if isinstance(value, (int, float)):
         if is_time and 0 < value < _SERIAL_MAX and not _is_all_digits(shape):
             return _time_text(from_excel(value, epoch), shape)
-        return _number_text(value, cell.number_format, shape.decimal)
+        return number_text(value, cell.number_format, shape.decimal)
     return _time_text(value, shape)
 
 
-def _number_text(value: float, number_format: str, decimal: str) -> str:
+def number_text(value: float, number_format: str, decimal: str) -> str:
+    """A number as text, with the leading zeros that its format shows."""
     if not math.isfinite(value):
         return str(value)
     if value != int(value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
@@ -55,7 +57,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
     )
     fields = [
         report_field(table, "referral_code", 134, "code"),
-        report_field(table, "holder_name", 188, "text", lambda row: text_or(row["holder_name"], NOT_IN_REGISTRY)),
+        report_field(table, "holder_name", 188, "text", _holder),
         report_field(
             table,
             "holder_kind",
@@ -110,9 +112,8 @@ def commune_order(row: Row) -> tuple[str, tuple[list[int], str], str]:
     return str(row["district_code"] or ""), alphabetical(row["commune_name"]), str(row["commune_code"])
 
 
-def commune_fields(rows: list[Row]) -> list[Field[Row]]:
-    """Code, name, kind and, where the month has districts, district."""
-    table = "report_commune_month"
+def commune_fields(rows: list[Row], table: str = "report_commune_month") -> list[Field[Row]]:
+    """Code, name, kind and, where there are districts, district."""
     fields = [
         report_field(table, "commune_code", 58, "code"),
         report_field(table, "commune_name", 124, "text"),
@@ -128,6 +129,17 @@ def commune_fields(rows: list[Row]) -> list[Field[Row]]:
 def goes_with(content: Content) -> str:
     """The line under an appendix's title; room for a number by hand where the letter is not known."""
     return f"(Kèm theo {content.policy.reference or 'Công văn số            /            ngày      /      /        '})"
+
+
+def _holder(row: Row) -> object:
+    """The holder; where the code was handed on within the month, since when, from whom, what was measured before."""
+    since = row["holder_since"]
+    if not isinstance(since, date):
+        return text_or(row["holder_name"], NOT_IN_REGISTRY)
+    return (
+        f"{row['holder_name']} (từ {since:%d/%m/%Y}; trước đó: {row['earlier_holder_name']}, "
+        f"{number(int(str(row['n_measurements_earlier'])))} lượt đo)"
+    )
 
 
 def _known(row: Row, column: str) -> object:

@@ -23,7 +23,7 @@ from ispeed.workbook.overview import lay_overview
 from ispeed.workbook.progress import lay_progress
 from ispeed.workbook.quality import lay_quality
 from ispeed.workbook.style import DEFAULT_COLUMN_PX, DEFAULT_FONT, DEFAULT_ROW_PX, FONT, Styles
-from ispeed.workbook.wording import SAMPLE_MARK, month_text, number
+from ispeed.workbook.wording import SAMPLE_MARK, day_text, month_text, number
 
 __all__ = ["Change", "CheckLine", "Content", "Row", "SourceFile", "WorkbookPolicy", "write_workbook"]
 
@@ -45,6 +45,26 @@ _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 def write_workbook(content: Content, path: Path) -> None:
     """Write the month's workbook to `path`, whose folder must exist."""
     memory = BytesIO()
+    book = open_book(memory, content)
+    sheets = {name: book.add_worksheet(name) for name in SHEETS}
+    styles = Styles(book)
+    blocks = lay_overview(book, sheets["Tổng quan"], styles, content, _details(content))
+    lay_appendix_one(sheets["Phụ lục I"], styles, content)
+    lay_appendix_two(sheets["Phụ lục II"], styles, content)
+    lay_organisations(sheets["Cơ quan đơn vị"], styles, content)
+    lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators)
+    lay_progress(book, sheets["Tiến độ mẫu"], styles, content, blocks.progress, blocks.missing)
+    lay_integrity(sheets["Dấu hiệu bất thường"], styles, content)
+    lay_quality(book, sheets["Chất lượng dữ liệu"], styles, content, blocks.waterfall, blocks.flags)
+    lay_method(sheets["Phương pháp"], styles, content)
+    lay_changes(sheets["Thay đổi"], styles, content)
+    sheets["Tổng quan"].activate()
+    book.close()
+    path.write_bytes(finished(memory.getvalue(), content))
+
+
+def open_book(memory: BytesIO, content: Content) -> Workbook:
+    """An empty workbook in the house's form that writes itself to `memory` when it is closed."""
     book = Workbook(
         memory,
         {
@@ -61,21 +81,7 @@ def write_workbook(content: Content, path: Path) -> None:
     book.calc_on_load = False
     book.set_size(24_000, 15_000)
     _set_properties(book, content)
-    sheets = {name: book.add_worksheet(name) for name in SHEETS}
-    styles = Styles(book)
-    blocks = lay_overview(book, sheets["Tổng quan"], styles, content, _details(content))
-    lay_appendix_one(sheets["Phụ lục I"], styles, content)
-    lay_appendix_two(sheets["Phụ lục II"], styles, content)
-    lay_organisations(sheets["Cơ quan đơn vị"], styles, content)
-    lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators)
-    lay_progress(book, sheets["Tiến độ mẫu"], styles, content, blocks.progress, blocks.missing)
-    lay_integrity(sheets["Dấu hiệu bất thường"], styles, content)
-    lay_quality(book, sheets["Chất lượng dữ liệu"], styles, content, blocks.waterfall, blocks.flags)
-    lay_method(sheets["Phương pháp"], styles, content)
-    lay_changes(sheets["Thay đổi"], styles, content)
-    sheets["Tổng quan"].activate()
-    book.close()
-    path.write_bytes(_finished(memory.getvalue(), content))
+    return book
 
 
 def _set_properties(book: Workbook, content: Content) -> None:
@@ -83,13 +89,14 @@ def _set_properties(book: Workbook, content: Content) -> None:
     last = content.month.last_day
     book.set_properties(
         {
-            "title": f"Báo cáo kết quả đo băng rộng di động bằng i-Speed, {policy.province_name}, tháng {month}",
-            "subject": f"Tháng {month}, bản phát hành r{content.revision}",
+            "title": f"Báo cáo kết quả đo băng rộng di động bằng i-Speed, {policy.province_name}, tháng {month}"
+            + (f", theo địa giới hành chính ngày {day_text(day)}" if (day := content.boundaries_day) else ""),
+            "subject": f"Tháng {month}, {content.edition}",
             "author": policy.issuer,
             "company": policy.issuer,
             "keywords": "i-Speed; băng rộng di động; " + (SAMPLE_MARK if content.is_sample else "số liệu tháng"),
             "comments": f"{SAMPLE_MARK} – không dùng để báo cáo." if content.is_sample else policy.licence,
-            "status": SAMPLE_MARK if content.is_sample else f"Bản phát hành r{content.revision}",
+            "status": SAMPLE_MARK if content.is_sample else f"{content.edition[0].upper()}{content.edition[1:]}",
             "created": datetime(last.year, last.month, last.day),
         }
     )
@@ -114,7 +121,7 @@ def _details(content: Content) -> Sequence[tuple[str, str]]:
     return tuple(zip(SHEETS[1:], about, strict=True))
 
 
-def _finished(book: bytes, content: Content) -> bytes:
+def finished(book: bytes, content: Content) -> bytes:
     """What XlsxWriter cannot say itself: the document's language, and no page number on first pages (the decree).
 
     The zip is written anew with fixed times and system, so that its bytes are the same on every machine.

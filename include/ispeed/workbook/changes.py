@@ -14,13 +14,14 @@ from ispeed.workbook.wording import NETWORKS, TABLES, month_text, number
 
 def summary(content: Content, most: int | None = None) -> str:
     """What this revision is, in one sentence or two, with at most so many of its causes."""
+    edition = f"{content.edition[0].upper()}{content.edition[1:]}"
     if content.revision == 1:
-        return f"Bản phát hành r1 của tháng {month_text(content.month)}: phát hành lần đầu."
+        return f"{edition} của tháng {month_text(content.month)}: phát hành lần đầu."
     causes = [cause.rstrip(". ") for cause in content.change_causes]
     if most is not None and len(causes) > most:
         causes = [*causes[:most], f"{number(len(causes) - most)} nguyên nhân khác (xem trang Thay đổi)"]
     return (
-        f"Bản phát hành r{content.revision} của tháng {month_text(content.month)}: "
+        f"{edition} của tháng {month_text(content.month)}: "
         f"{number(len(content.changes))} ô thay đổi so với bản r{content.revision - 1}. "
         f"Nguyên nhân: {'; '.join(causes) or 'chưa ghi'}."
     )

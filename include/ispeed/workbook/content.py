@@ -8,8 +8,22 @@ from datetime import date
 from typing import Literal
 
 from ispeed.months import Month
+from ispeed.workbook.wording import day_text
 
 Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class IntegrityPolicy:
+    """What *Dấu hiệu bất thường* goes by. `rule` are the numbers in the definitions, `fewest_cases` from how many cases
+    on an indicator can be judged.
+    """
+
+    n_measurements: int
+    chance: float
+    levels: Mapping[str, float]
+    rule: Mapping[str, int]
+    fewest_cases: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class WorkbookPolicy:
     next_release: date
     contact: str
     licence: str
+    integrity: IntegrityPolicy
     reference: str = ""
     ping_max_ms: float = 60_000
 
@@ -85,7 +100,9 @@ class Content:
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
-    nobody declared; `constants` what the source contract says of every row in place of a column.
+    nobody declared; `constants` what the source contract says of every row in place of a column. Where a month is
+    restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's own revision,
+    and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -102,6 +119,18 @@ class Content:
     absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    boundaries_day: date | None = None
+    month_revision: int | None = None
+
+    @property
+    def edition(self) -> str:
+        """Which revision this is, and on which day's map where that is not the month's own."""
+        if self.boundaries_day is None:
+            return f"bản phát hành r{self.revision}"
+        return (
+            f"bản quy đổi r{self.revision} theo địa giới hành chính ngày {day_text(self.boundaries_day)}, "
+            f"từ bản phát hành r{self.month_revision}"
+        )
 
     def rows(self, table: str, network: str | None = None) -> list[Row]:
         """The rows of one report table, of one network where it is given."""

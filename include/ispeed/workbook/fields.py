@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ispeed.tables import REPORT_TABLES
+from ispeed.tables import REPORT_TABLES, RESTATED_TABLES
 from ispeed.workbook.content import Row, WorkbookPolicy
 from ispeed.workbook.marks import WITHHELD, figure, status
 from ispeed.workbook.table_sheet import Field, Kind
 
-_HEADINGS: Final = {table.name: {column.name: column.heading for column in table.columns} for table in REPORT_TABLES}
+_HEADINGS: Final = {
+    table.name: {column.name: column.heading for column in table.columns}
+    for table in (*REPORT_TABLES, *RESTATED_TABLES)
+}
 
 _FIGURES: Final[tuple[tuple[str, int, Kind], ...]] = (
     ("n_measurements", 54, "count"),

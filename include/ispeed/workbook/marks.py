@@ -36,9 +36,14 @@ CHANGE_SIGNS: Final = {
     "down": Mark("▼", "giảm, khoảng tin cậy của hai tháng không chồng lên nhau"),
     "unclear": Mark("≈", "khoảng tin cậy của hai tháng chồng lên nhau, chưa rõ tăng hay giảm"),
 }
+NOT_ATTRIBUTABLE: Final = Mark(
+    "[không phân bổ được]",
+    "lượt đo không thuộc chắc chắn một đơn vị nào trên địa giới của ngày quy đổi, chỉ nêu số đếm",
+)
+
 CHANGE_MARKS: Final = {
     "no_previous_month": Mark("[tháng đầu]", "chưa phát hành số liệu tháng trước để so sánh"),
-    "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này"),
+    "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này, hoặc mã do đơn vị khác giữ"),
     "blank_now": Mark("[–]", WITHHELD.meaning),
     "blank_before": Mark("[trước: trống]", "tháng trước không có số liệu để so sánh"),
 }
@@ -56,6 +61,7 @@ def reason_marks(policy: WorkbookPolicy) -> dict[str, Mark]:
             f"[dưới {policy.device_minimum} thiết bị]",
             f"dưới {policy.device_minimum} thiết bị, không công bố tốc độ để bảo vệ người đo",
         ),
+        "not_attributable": NOT_ATTRIBUTABLE,
     }
 
 

@@ -9,9 +9,10 @@ from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook import marks
 from ispeed.workbook.content import Content
+from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import day_text, month_text, number
+from ispeed.workbook.wording import day_text, month_text, number, percent
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
 def _notes(content: Content) -> Iterator[_Note]:
     yield from _definitions(content)
     yield from _statistics(content)
+    yield from _signs(content)
     yield from _marks(content)
     yield from _sources(content)
     yield from _issue(content)
@@ -66,6 +68,34 @@ def _definitions(content: Content) -> Iterator[_Note]:
         "Di động, cố định",
         "Di động gồm 2G, 3G, 4G, 5G; cố định gồm WiFi và Cố định. Hai loại mạng luôn thống kê riêng, không gộp.",
     )
+    yield from _places(content)
+    yield _Note(
+        group,
+        "Mã giới thiệu",
+        "Mã người đo nhập vào ứng dụng, cho biết đơn vị nào vận động đo; không nhất thiết là nơi đo.",
+    )
+
+
+def _places(content: Content) -> Iterator[_Note]:
+    group = "Định nghĩa"
+    if content.boundaries_day:
+        day = day_text(content.boundaries_day)
+        yield _Note(
+            group,
+            "Đơn vị cấp xã",
+            f"Đơn vị theo địa giới hành chính ngày {day}, quy đổi từ đơn vị nơi đo vào ngày đo. Bảng nêu đủ mọi đơn vị "
+            f"của tỉnh vào ngày {day}, kể cả đơn vị không có lượt đo. Mọi số liệu tính lại từ các lượt đo, mẫu đại "
+            "diện lập lại trong đơn vị mới, không suy từ số liệu của đơn vị cũ.",
+        )
+        yield _Note(
+            group,
+            "Quy đổi",
+            "Đơn vị nhập toàn bộ vào một đơn vị thì mọi lượt đo thuộc đơn vị đó. Đơn vị bị chia thì lượt đo thuộc phần "
+            "mà tọa độ nằm trong, khi có bản đồ địa giới của ngày quy đổi và sai số vị trí không quá "
+            f"{number(content.policy.low_location_accuracy_m)} m; còn lại ghi là không phân bổ được, vẫn nêu số lượt "
+            "đo. Tổng số lượt đo không đổi; trang Nguồn gốc số liệu nêu từng đơn vị.",
+        )
+        return
     yield _Note(
         group,
         "Đơn vị cấp xã",
@@ -74,8 +104,11 @@ def _definitions(content: Content) -> Iterator[_Note]:
     )
     yield _Note(
         group,
-        "Mã giới thiệu",
-        "Mã người đo nhập vào ứng dụng, cho biết đơn vị nào vận động đo; không nhất thiết là nơi đo.",
+        "Nơi đo",
+        "Xác định theo khai báo trong tệp xuất (mã hoặc tên xã). Khi có bản đồ địa giới của ngày đo và sai số vị trí "
+        f"không quá {number(content.policy.low_location_accuracy_m)} m, tọa độ được đối chiếu: khác xã khai báo hoặc "
+        "xã của mã giới thiệu thì đánh dấu, số liệu vẫn tính theo khai báo; chỉ khi khai báo không xác định được xã "
+        "thì mới tính theo tọa độ, và cũng đánh dấu.",
     )
 
 
@@ -158,9 +191,37 @@ def _statistics(content: Content) -> Iterator[_Note]:
     )
 
 
+def _signs(content: Content) -> Iterator[_Note]:
+    policy = content.policy.integrity
+    group = "Dấu hiệu bất thường"
+    yield _Note(
+        group,
+        "Cách xét",
+        f"Xét các mã có từ {number(policy.n_measurements)} lượt đo, gộp cả hai loại mạng. Mỗi dấu hiệu có một mức "
+        "thông thường do chính sách quy định. Ngưỡng của mã là giá trị nhỏ nhất mà một mã ở đúng mức đó, với cùng số "
+        f"trường hợp, chỉ đạt tới do ngẫu nhiên với xác suất không quá 1/{number(1 / policy.chance)} (phân phối nhị "
+        "thức); mã ít trường hợp thì ngưỡng cao hơn, quá ít thì không xét. Dấu hiệu không phải kết luận; thiếu dấu "
+        "hiệu cũng không chứng tỏ mọi lượt đo đều đúng cách.",
+    )
+    numbers = {name: number(value) for name, value in policy.rule.items()}
+    for indicator, sign in SIGNS.items():
+        level = policy.levels[indicator]
+        usual = percent(level) if indicator.endswith("_share") else number(level, 1)
+        yield _Note(
+            group,
+            sign.name,
+            f"{sign.definition.format_map(numbers)} Mức thông thường: đến {usual}. Xét khi có từ "
+            f"{number(policy.fewest_cases[indicator])} {sign.cases}.",
+        )
+
+
 def _marks(content: Content) -> Iterator[_Note]:
     known = [
-        *marks.reason_marks(content.policy).values(),
+        *(
+            mark
+            for mark in marks.reason_marks(content.policy).values()
+            if content.boundaries_day or mark != marks.NOT_ATTRIBUTABLE
+        ),
         marks.WITHHELD,
         *marks.CHANGE_MARKS.values(),
         *marks.CHANGE_SIGNS.values(),

@@ -99,7 +99,7 @@ def lay_paper(sheet: Worksheet, content: Content, *, landscape: bool) -> None:
     mark = f'&R&"{FONT},Bold"&11{SAMPLE_MARK}' if content.is_sample else ""
     options = {"margin": 0.4, "scale_with_doc": False}
     sheet.set_header(f'&C&"{FONT},Regular"&13&P{mark}', options)
-    foot = f"Tháng {month_text(content.month)}, bản phát hành r{content.revision}"
+    foot = f"Tháng {month_text(content.month)}, {content.edition}"
     if content.is_sample:
         foot = f"{SAMPLE_MARK} – {foot}"
     sheet.set_footer(f'&R&"{FONT},Italic"&9 {foot}', options)

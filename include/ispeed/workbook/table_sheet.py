@@ -29,8 +29,9 @@ from ispeed.workbook.style import (
 from ispeed.workbook.wording import SAMPLE_MARK
 
 RowT = TypeVar("RowT")
-Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "any"]
+Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "any", "sheet"]
 
+FIRST_SHEET: Final = "Tổng quan"
 _LONGEST_TEXT: Final = 32_767
 _HIGHEST_ROW: Final = 409
 _INDENT_PX: Final = 9
@@ -144,12 +145,18 @@ def lay_table_sheet(
 def write_cell(
     sheet: Worksheet, styles: Styles, row: int, column: int, value: object, kind: Kind, **look: object
 ) -> None:
-    """Write one bordered cell: numbers as numbers, texts as texts whatever they begin with, marks in grey italics."""
+    """Write one bordered cell: numbers as numbers, texts as texts whatever they begin with, marks in grey italics.
+
+    A value of the kind `sheet` is the name of a sheet, and leads there.
+    """
     if value is None:
         value = EMPTIED
     if isinstance(value, Mark):
         grey = styles.cell(font_size=10, italic=True, font_color=GREY, align="center", shrink=True, **look)
         sheet.write_string(row, column, value.text, grey)
+    elif kind == "sheet":
+        link = styles.cell(font_color=LINK, underline=1, **look)
+        sheet.write_url(row, column, f"internal:'{value}'!A1", link, str(value))
     elif isinstance(value, date):
         day = datetime.combine(value, time())
         sheet.write_datetime(row, column, day, styles.cell(num_format="dd/mm/yyyy", align="center", **look))
@@ -195,7 +202,9 @@ def _lay_title_block(
     sheet: Worksheet, styles: Styles, content: Content, heading: Heading, key: str, width: int, last_column: int
 ) -> int:
     """Write what stands above the table; the row after it."""
-    sheet.write_url(0, 0, "internal:'Tổng quan'!A1", styles(font_size=10, font_color=LINK, underline=1), "← Tổng quan")
+    if sheet.get_name() != FIRST_SHEET:
+        look = styles(font_size=10, font_color=LINK, underline=1)
+        sheet.write_url(0, 0, f"internal:'{FIRST_SHEET}'!A1", look, f"← {FIRST_SHEET}")
     if content.is_sample:
         middle = last_column // 2
         sample = styles(font_size=11, bold=True, font_color=ALARM, align="right")
@@ -205,6 +214,8 @@ def _lay_title_block(
         (heading.label, 14, {"bold": True, "align": "center"}),
         (heading.title, 14, {"bold": True, "align": "center"}),
         (heading.subtitle, 12, {"italic": True, "align": "center"}),
+        # A month on another day's map says so on every sheet.
+        (f"({content.edition})" if content.boundaries_day else "", 12, {"italic": True, "align": "center"}),
         (heading.about, 11, {"align": "left"}),
         (key, 10, {"align": "left", "italic": True, "font_color": GREY}),
     ):

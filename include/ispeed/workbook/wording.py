@@ -34,6 +34,17 @@ TABLES: Final = {
     "report_quality_month": "Chất lượng dữ liệu",
     "report_integrity_month": "Dấu hiệu bất thường",
     "month_drift": "So với các tháng trước",
+    "report_commune_restated": "Theo địa giới",
+    "report_restated_origin": "Nguồn gốc số liệu",
+}
+# How the measurements of a restated month were attributed to a unit of another day's map.
+ATTRIBUTIONS: Final = {
+    "whole": "Toàn bộ đơn vị",
+    "coordinates": "Theo tọa độ",
+    "no_location": "Đơn vị bị chia, không xác định được vị trí",
+    "located_elsewhere": "Tọa độ ngoài các phần của đơn vị",
+    "no_succession": "Danh mục không nêu đơn vị kế thừa",
+    "other_province": "Nay thuộc tỉnh khác",
 }
 ACTIONS: Final = {
     "stop": "Dừng phát hành",
@@ -107,9 +118,9 @@ COLUMNS: Final = {
     "ping_ms": ("độ trễ", "Không có số liệu độ trễ"),
     "jitter_ms": ("biến động trễ", "Không có số liệu biến động trễ"),
     "packet_loss_pct": ("tỷ lệ mất gói", _NOT_USED),
-    "latitude": ("vĩ độ", _NOT_USED),
-    "longitude": ("kinh độ", _NOT_USED),
-    "location_accuracy_m": ("sai số vị trí", "Không đánh dấu sai số vị trí lớn"),
+    "latitude": ("vĩ độ", "Không xác định được xã theo tọa độ"),
+    "longitude": ("kinh độ", "Không xác định được xã theo tọa độ"),
+    "location_accuracy_m": ("sai số vị trí", "Không đánh dấu sai số vị trí lớn; mọi tọa độ được coi là dùng được"),
     "os": ("hệ điều hành", _NOT_USED),
     "device_model": ("thiết bị", _NOT_USED),
     "app_version": ("phiên bản ứng dụng", _NOT_USED),

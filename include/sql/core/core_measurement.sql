@@ -1,10 +1,18 @@
 -- grain:  one row per accepted measurement
--- inputs: params, staging_measurement, quarantine_measurement, commune, place_match, operator_match, referral_code, technology_policy
--- rule:   joined to communes, operators and referral codes as they were on the day of the measurement
+-- inputs: params, staging_measurement, quarantine_measurement, commune, place_match, location_match, complete_map,
+--         operator_match, referral_code, technology_policy
+-- rule:   joined to communes, operators and referral codes as they were on the day of the measurement; it counts for
+--         the commune as declared, and for the one where its coordinates lie only where none is declared
 with
 accepted as (
-    select staging_measurement.*, cast(measured_at as date) as measured_on
+    select
+        staging_measurement.*,
+        cast(measured_at as date) as measured_on,
+        latitude is not null
+            and longitude is not null
+            and coalesce(location_accuracy_m, 0) <= params.location_accuracy_max_m as is_locatable
     from staging_measurement
+    cross join params
     where not exists (
         select 1
         from quarantine_measurement
@@ -12,12 +20,12 @@ accepted as (
             and quarantine_measurement.row_number = staging_measurement.row_number
     )
 ),
-located as (
+declared as (
     select
         accepted.*,
-        coalesce(by_code.commune_code, place_match.found_commune_code) as found_commune_code,
-        coalesce(by_code.valid_from, place_match.found_valid_from) as commune_valid_from,
-        coalesce(by_code.province_code, place_match.found_province_code) as found_province_code
+        coalesce(by_code.commune_code, place_match.found_commune_code) as declared_commune_code,
+        coalesce(by_code.valid_from, place_match.found_valid_from) as declared_valid_from,
+        coalesce(by_code.province_code, place_match.found_province_code) as declared_province_code
     from accepted
     left join commune as by_code
         on by_code.commune_code = accepted.commune_code
@@ -30,21 +38,50 @@ located as (
             and place_match.commune_name = accepted.commune_name
             and accepted.measured_on between place_match.first_day and place_match.last_day
 ),
+located as (
+    select
+        declared.*,
+        location_match.commune_code as located_commune_code,
+        location_match.commune_valid_from as located_valid_from,
+        found.province_code as located_province_code,
+        declared.is_locatable
+            and complete_map.first_day is not null
+            and location_match.first_day is null as is_outside_boundaries
+    from declared
+    left join location_match
+        on declared.is_locatable
+            and location_match.latitude = declared.latitude
+            and location_match.longitude = declared.longitude
+            and declared.measured_on between location_match.first_day and location_match.last_day
+    left join complete_map on declared.measured_on between complete_map.first_day and complete_map.last_day
+    left join commune as found
+        on found.commune_code = location_match.commune_code
+            and found.valid_from = location_match.commune_valid_from
+),
+-- A row that names another province is not brought into this one by its coordinates.
+placed as (
+    select
+        *,
+        declared_commune_code is null
+            and located_commune_code is not null
+            and coalesce(province_code, located_province_code) = located_province_code as is_placed_by_location
+    from located
+),
 promoted as (
     select
-        located.*,
+        placed.*,
         case when held.referral_code is not null then held.holder_kind end as holder_kind,
         case when held.referral_code is not null then held.holder_code end as holder_code,
         case
-            when located.referral_code is null then null
+            when placed.referral_code is null then null
             when held.referral_code is not null then 'valid'
-            when located.referral_code in (select referral_code from referral_code) then 'expired'
+            when placed.referral_code in (select referral_code from referral_code) then 'expired'
             else 'unknown'
         end as referral_code_status
-    from located
+    from placed
     left join referral_code as held
-        on held.referral_code = located.referral_code
-            and located.measured_on between held.valid_from and held.valid_to
+        on held.referral_code = placed.referral_code
+            and placed.measured_on between held.valid_from and held.valid_to
 ),
 core as (
     select
@@ -69,9 +106,21 @@ core as (
         promoted.referral_code_status,
         promoted.holder_kind,
         promoted.holder_code,
-        coalesce(promoted.province_code, promoted.found_province_code) as province_code,
-        promoted.found_commune_code as commune_code,
-        promoted.commune_valid_from,
+        coalesce(
+            promoted.province_code,
+            promoted.declared_province_code,
+            case when promoted.is_placed_by_location then promoted.located_province_code end
+        ) as province_code,
+        case
+            when promoted.is_placed_by_location then promoted.located_commune_code
+            else promoted.declared_commune_code
+        end as commune_code,
+        case
+            when promoted.is_placed_by_location then promoted.located_valid_from
+            else promoted.declared_valid_from
+        end as commune_valid_from,
+        promoted.declared_commune_code,
+        promoted.located_commune_code,
         coalesce(operator_match.brand, 'unknown') as operator,
         operator_match.host_network,
         technology_policy.network,
@@ -84,10 +133,14 @@ core as (
         promoted.packet_loss_pct,
         promoted.latitude,
         promoted.longitude,
-        promoted.location_accuracy_m
+        promoted.location_accuracy_m,
+        promoted.is_locatable,
+        promoted.is_outside_boundaries
     from promoted
     cross join params
-    left join operator_match on operator_match.operator = promoted.operator
+    left join operator_match
+        on operator_match.operator = promoted.operator
+            and promoted.measured_on between operator_match.first_day and operator_match.last_day
     left join technology_policy on technology_policy.technology = promoted.technology
 )
 select * from core

@@ -1,6 +1,7 @@
 -- grain:  one row per cell of the month
 -- inputs: params, cell_listed, cell_sample, cell_metric, previous_month, previous_figure (as published)
--- rule:   a cell under the minimum of measurements or devices carries counts and a reason, but no speeds
+-- rule:   a cell under the minimum of measurements or devices carries counts and a reason, but no speeds;
+--         nor does what a restated month cannot attribute to one unit
 with
 tally as (
     select
@@ -27,9 +28,16 @@ counted as (
         coalesce(tally.n_devices, 0) as n_devices,
         tally.n_with_target,
         tally.n_at_target,
-        greatest(params.publish_minimum - coalesce(tally.n_measurements, 0), 0) as n_missing_to_publish,
-        greatest(params.assess_minimum - coalesce(tally.n_measurements, 0), 0) as n_missing_to_assess,
         case
+            when cell_listed.cell_key <> 'not_attributable'
+                then greatest(params.publish_minimum - coalesce(tally.n_measurements, 0), 0)
+        end as n_missing_to_publish,
+        case
+            when cell_listed.cell_key <> 'not_attributable'
+                then greatest(params.assess_minimum - coalesce(tally.n_measurements, 0), 0)
+        end as n_missing_to_assess,
+        case
+            when cell_listed.cell_key = 'not_attributable' then 'not_attributable'
             when tally.n_measurements is null then 'no_samples'
             when tally.n_measurements < params.publish_minimum then 'below_publish_minimum'
             when tally.n_devices < params.device_minimum then 'too_few_devices'

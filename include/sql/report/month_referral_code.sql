@@ -1,6 +1,7 @@
 -- grain:  one row per referral code valid on any day of the month, or met in it
 -- inputs: params, referral_code, core_measurement, commune, organisation
--- rule:   its latest holder up to the month's end, named as of that validity's end; a code in no registry has none
+-- rule:   its latest holder up to the month's end, named as of that validity's end, and from which day on where another
+--         one held it before within the month; a code in no registry has none
 with
 ordered as (
     select
@@ -16,9 +17,6 @@ ordered as (
     from referral_code
     cross join params
 ),
-latest as (
-    select * from ordered where place = 1
-),
 met as (
     select distinct referral_code from core_measurement where referral_code is not null
 ),
@@ -33,25 +31,47 @@ listed as (
 ),
 named as (
     select
+        ordered.*,
+        case ordered.holder_kind when 'commune' then commune.full_name else organisation.organisation_name end as holder_name,
+        row_number() over (
+            partition by ordered.referral_code, ordered.place
+            order by coalesce(commune.valid_from, organisation.valid_from) desc
+        ) as name_place
+    from ordered
+    left join commune
+        on ordered.holder_kind = 'commune'
+            and commune.commune_code = ordered.holder_code
+            and commune.valid_from <= ordered.named_on
+    left join organisation
+        on ordered.holder_kind = 'organisation'
+            and organisation.organisation_code = ordered.holder_code
+            and organisation.valid_from <= ordered.named_on
+    where ordered.place <= 2
+),
+latest as (
+    select * from named where place = 1 and name_place = 1
+),
+earlier as (
+    select named.*
+    from named
+    cross join params
+    where named.place = 2
+        and named.name_place = 1
+        and named.valid_from <= params.last_day
+        and named.valid_to >= params.first_day
+),
+month_referral_code as (
+    select
         listed.referral_code,
         latest.holder_kind,
         latest.holder_code,
-        case latest.holder_kind when 'commune' then commune.full_name else organisation.organisation_name end as holder_name,
-        row_number() over (
-            partition by listed.referral_code order by coalesce(commune.valid_from, organisation.valid_from) desc
-        ) as place
+        latest.holder_name,
+        case when earlier.holder_code is not null then latest.valid_from end as holder_since,
+        earlier.holder_name as earlier_holder_name
     from listed
     left join latest on latest.referral_code = listed.referral_code
-    left join commune
-        on latest.holder_kind = 'commune'
-            and commune.commune_code = latest.holder_code
-            and commune.valid_from <= latest.named_on
-    left join organisation
-        on latest.holder_kind = 'organisation'
-            and organisation.organisation_code = latest.holder_code
-            and organisation.valid_from <= latest.named_on
-),
-month_referral_code as (
-    select referral_code, holder_kind, holder_code, holder_name from named where place = 1
+    left join earlier
+        on earlier.referral_code = latest.referral_code
+            and (earlier.holder_kind <> latest.holder_kind or earlier.holder_code <> latest.holder_code)
 )
 select * from month_referral_code

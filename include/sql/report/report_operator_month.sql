@@ -1,9 +1,16 @@
 -- grain:  one row per network, operator and technology met in the month
 -- inputs: params, core_measurement, cell_figure, cell_rank
--- rule:   the brand is the operator; the network that carries it stands beside it
+-- rule:   the brand is the operator; the network that carries it stands beside it, the first and the last where it changed
 with
 host as (
-    select operator, min(host_network) as host_network from core_measurement group by operator
+    select
+        operator,
+        case
+            when min(host_network) = max(host_network) then min(host_network)
+            else min_by(host_network, measured_on) || ' → ' || max_by(host_network, measured_on)
+        end as host_network
+    from core_measurement
+    group by operator
 ),
 report as (
     select

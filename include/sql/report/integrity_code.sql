@@ -1,0 +1,27 @@
+-- grain:  one row per referral code with enough measurements to be looked at
+-- inputs: params, integrity_device, core_sample
+-- rule:   tests, representative samples and devices of the code, networks together, since a person's habit is one
+with
+measured as (
+    select
+        integrity_device.referral_code,
+        cast(sum(integrity_device.n_measurements) as bigint) as n_measurements,
+        count(*) as n_devices,
+        max(integrity_device.n_measurements) as n_of_busiest
+    from integrity_device
+    cross join params
+    group by integrity_device.referral_code, params.integrity_measurements_minimum
+    having sum(integrity_device.n_measurements) >= params.integrity_measurements_minimum
+),
+sampled as (
+    select holder as referral_code, count(*) as n_samples
+    from core_sample
+    where scope = 'referral_code'
+    group by holder
+),
+code as (
+    select measured.*, sampled.n_samples
+    from measured
+    inner join sampled on sampled.referral_code = measured.referral_code
+)
+select * from code

@@ -1,0 +1,172 @@
+"""The pages in Airflow: each asks who wants to read it, and no process pays for them but the one that serves them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow.api_fastapi.app import init_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.models.xcom import XComModel
+from airflow.plugins_manager import get_fastapi_plugins
+from airflow.sdk import DAG
+from airflow.utils.session import create_session
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from ispeed import checks, landing, staging
+from ispeed.airflow import page_path
+from ispeed.errors import CheckFailed
+from ispeed.quality_page import TASKS
+from ispeed.settings import INCLUDE, PROJECT
+
+PLUGIN = PROJECT / "plugins" / "ispeed_pages.py"
+ADDRESS = {
+    "month": "2024-10",
+    "page": "index.html",
+    "revision:int": "1",
+    "dag_id": "ingest_measurements",
+    "run_id": "x",
+}
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    """The pages as Airflow finds them in its plugins folder."""
+    (mounted,) = (app for app in get_fastapi_plugins()[0] if app["url_prefix"] == "/ispeed")
+    return mounted["app"]
+
+
+@pytest.fixture
+def auth_manager() -> Iterator[BaseAuthManager]:
+    yield init_auth_manager()
+
+
+def addresses(app: FastAPI) -> list[str]:
+    """An address of every route of the application, whatever kind of route it is."""
+    paths = []
+    for route in app.routes:
+        assert isinstance(route, APIRoute), route
+        path = route.path
+        for name, value in ADDRESS.items():
+            path = path.replace("{" + name + "}", value)
+        assert "{" not in path, "a new kind of address: give an example of it"
+        paths.append(path)
+    return paths
+
+
+def test_every_page_wants_a_login_and_the_permission_to_read_the_dag(
+    app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = addresses(app)
+    assert len(paths) == 5
+    client = TestClient(app, follow_redirects=False)
+    assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
+
+    asked = []
+
+    def is_authorized_dag(*, method: str, details: object, **_: object) -> bool:
+        asked.append((method, details.id))
+        return False
+
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    client.headers["Authorization"] = f"Bearer {token}"
+    assert 401 not in {client.get(path).status_code for path in paths}
+    monkeypatch.setattr(auth_manager, "is_authorized_dag", is_authorized_dag)
+    assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 403)
+    assert set(asked) == {("GET", "ingest_measurements")}
+
+
+def test_a_run_of_another_dag_leads_to_its_month_only_who_may_read_that_dag(
+    app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(app, follow_redirects=False)
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    client.headers["Authorization"] = f"Bearer {token}"
+    allowed = {"ingest_measurements"}
+    monkeypatch.setattr(auth_manager, "is_authorized_dag", lambda *, details, **_: details.id in allowed)
+    assert client.get("/runs/ingest_measurements/x").status_code == 404
+    assert client.get("/runs/publish_reports/x").status_code == 403
+
+
+def test_every_answer_forbids_scripts_and_is_not_kept(app: FastAPI, auth_manager: BaseAuthManager) -> None:
+    client = TestClient(app, follow_redirects=False)
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    for headers in ({}, {"Authorization": f"Bearer {token}"}):
+        for path in [*addresses(app), "/none"]:
+            answer = client.get(path, headers=headers)
+            if answer.status_code != 307:
+                assert "default-src 'none'" in answer.headers["Content-Security-Policy"], path
+                assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_who_is_not_logged_in_is_led_to_the_login_and_back(app: FastAPI) -> None:
+    page = TestClient(app, base_url="http://airflow.test").get("/2024-10/").text
+    assert 'href="/api/v2/auth/login?next=http%3A//airflow.test/2024-10/"' in page
+
+
+def test_a_check_task_that_stops_the_month_has_its_links_too(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "2024-10").mkdir()
+    for name in ("a.csv", ".done"):
+        (tmp_path / "2024-10" / name).touch()
+    monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
+    for module, name in ((landing, "land"), (staging, "stage")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+
+    def stop(*_: object) -> None:
+        raise CheckFailed("month 2024-10", "3 rows", "none", "mend the file")
+
+    monkeypatch.setattr(checks, "check_staging", stop)
+    run = dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"})
+    assert run.state == "failed"
+    with create_session() as session:
+        pushed = session.scalars(select(XComModel).where(XComModel.run_id == run.run_id))
+        links = {row.key: row.value for row in pushed if row.task_id == "check_staging"}
+    assert links == {
+        "_link_QualityLink": "/ispeed/2024-10/",
+        "_link_DataDocsLink": "/ispeed/2024-10/data-docs/index.html",
+    }
+
+
+def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DAG]) -> None:
+    shown = {
+        task.task_id: task.task_display_name
+        for dag_id in ("ingest_measurements", "publish_reports")
+        for task in dags[dag_id].tasks
+        if task.task_id != "wait_for_export"
+    }
+    assert shown == TASKS
+
+
+@pytest.mark.parametrize(("base_url", "path"), [("http://a:8080", "/ispeed/"), ("https://a/flow/", "/flow/ispeed/")])
+def test_an_address_keeps_the_prefix_that_airflow_is_served_under(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, path: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    assert page_path("/ispeed/") == path
+
+
+def test_loading_the_plugin_makes_no_application() -> None:
+    """Every process of Airflow loads the plugins, that of each task too, and FastAPI with its needs takes a second."""
+    code = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("ispeed_pages", {str(PLUGIN)!r})
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+print(*sorted(sys.modules))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(INCLUDE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "ispeed.airflow" in modules
+    heavy = {"fastapi", "airflow.models.dagrun", "duckdb", "ispeed.checks", "great_expectations"}
+    assert modules & heavy == set()

@@ -1,0 +1,194 @@
+"""What a month's page in Airflow tells: the same as the log and the workbook, of the last run, as far as it came."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+import ispeed.core
+from ispeed.data_docs import INDEX
+from ispeed.database import Database
+from ispeed.errors import CheckFailed
+from ispeed.landing import land
+from ispeed.months import Month
+from ispeed.quality import MonthQuality, read_data_docs, read_qualities, read_quality
+from ispeed.quality_page import month_page, months_page
+from ispeed.registry import sync_registry
+from ispeed.settings import Settings
+from ispeed.staging import stage
+from pipeline import PublishedDemo, run_steps, settings_in
+
+MONTH = Month(2024, 10)
+SEEN_BEFORE = "Chưa tệp nào của tháng được nhận, nguyên từng byte, cho một tháng khác"
+EXPORT = """Thời gian đo,Loại mạng,Download (Mbps),<b>Lạ & mới
+15/10/2024 08:00:00,4G,33,x
+15/09/2024 08:00:00,4G,33,x
+16/10/2024 08:00:00,6G,33,x
+"""
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Settings:
+    """October's one file, not landed yet."""
+    settings = settings_in(tmp_path)
+    settings.exports_of(MONTH).mkdir(parents=True)
+    (settings.exports_of(MONTH) / "a.csv").write_text(EXPORT, encoding="utf-8")
+    sync_registry(settings)
+    return settings
+
+
+def quality_of(settings: Settings) -> MonthQuality:
+    quality = read_quality(settings, MONTH)
+    assert quality is not None
+    return quality
+
+
+def text_of(page: str) -> str:
+    """What a reader sees of a page."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)))
+
+
+def test_the_numbers_are_those_that_were_published(published_demo: PublishedDemo) -> None:
+    settings = published_demo.settings
+    quality, page = quality_of(settings), text_of(month_page(quality_of(settings)))
+    told: dict[tuple[str, str], int] = {("raw", ""): quality.n_raw or 0, ("accepted", ""): quality.n_accepted or 0}
+    told |= {("quarantined", reason): n_rows for reason, n_rows in (quality.quarantined or {}).items()}
+    told |= {("flagged", reason): n_rows for reason, n_rows in (quality.flagged or {}).items()}
+    published: dict[tuple[str, str], int] = {}
+    for row in Database(settings.database_url).rows("report_quality_month", MONTH, 1):
+        key = (row["outcome"], row["reason"])
+        published[key] = published.get(key, 0) + row["n_rows"]
+    assert told == published
+    assert quality.adds_up is True
+    assert "19.559 dòng chấp nhận + 440 dòng cách ly (KHÔNG KHỚP)" in text_of(
+        month_page(replace(quality, n_accepted=19_559))
+    )
+    assert "20.000 dòng nhận = 19.560 dòng chấp nhận + 440 dòng cách ly (khớp)" in page
+    assert "Cách ly: Trùng lặp duplicate 150 0,8%" in page
+    assert "Xã của mã khác xã nơi đo commune_mismatch 412 2,1%" in page
+    assert "ispeed_2024-10_2.csv.gz 6.147 tỷ lệ mất gói (Không dùng trong số liệu)" in page
+    assert "Đã xong mọi bước. 14 cảnh báo. Bản đang phát hành: r1 ." in page
+    (settings.lake / "landing" / "month=2024-10.old").mkdir()
+    months = read_qualities(settings)
+    assert [quality.month for quality in months] == [Month(2024, 10), Month(2024, 9), Month(2024, 8)]
+    assert "10/2024 Đã xong mọi bước 20.000 19.560 440 14 r1 09/2024" in text_of(months_page(months))
+    assert 'href="2024-10/"' in months_page(months)
+
+
+def test_each_warning_is_told_in_the_log_in_the_workbook_and_on_the_page(
+    month: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    (month.exports_of(MONTH.previous)).mkdir()
+    (month.exports_of(MONTH.previous) / "a.csv").write_text(EXPORT, encoding="utf-8")
+    land(month, MONTH.previous)
+    with caplog.at_level(logging.WARNING):
+        run_steps(month, MONTH)
+    quality = quality_of(month)
+    page = text_of(month_page(quality))
+    (workbook,) = month.share_of(MONTH).glob("r1/*.xlsx")
+    sheet = load_workbook(workbook)["Chất lượng dữ liệu"]
+    cells = " ".join(str(cell) for row in sheet.iter_rows(values_only=True) for cell in row if cell is not None)
+    warnings = [warning.description_vi for warning in quality.warnings]
+    # The one that no row answers for, two reasons of the quarantine, and what the one row left lacks.
+    assert warnings[0] == SEEN_BEFORE
+    assert len(warnings) == 5
+    assert f"Cảnh báo ({len(warnings)})" in page
+    for told in (*warnings, "a.csv cũng là tệp của tháng 2024-09", "<b>Lạ & mới"):
+        for place, text in {"log": caplog.text, "workbook": cells, "page": page}.items():
+            assert told in text, (told, place)
+
+
+def test_what_a_file_says_is_text_whatever_it_holds(month: Settings) -> None:
+    land(month, MONTH)
+    stage(month, MONTH)
+    page = month_page(quality_of(month))
+    assert "&lt;b&gt;Lạ &amp; mới" in page
+    assert "<b>Lạ" not in page
+
+
+def test_a_page_has_nothing_of_a_network_and_no_script(month: Settings) -> None:
+    run_steps(month, MONTH)
+    page = month_page(quality_of(month))
+    assert not re.search(r"https?:|//\w|<script|<link|<img|@import|url\(", page)
+    links = set(re.findall(r'href="([^"]*)"', page))
+    assert links >= {"../", "data-docs/index.html", "data-docs/staging_measurement.html", "r1/data-docs/index.html"}
+    for link in links - {"../"}:
+        revision, _, name = link.rpartition("data-docs/")
+        assert read_data_docs(month, MONTH, name, 1 if revision == "r1/" else None) is not None, link
+
+
+def test_a_month_is_told_as_far_as_it_has_come(month: Settings) -> None:
+    assert read_quality(month, MONTH) is None
+    land(month, MONTH)
+    quality = quality_of(month)
+    assert (quality.n_raw, quality.quarantined, quality.n_accepted, quality.adds_up) == (None, None, None, None)
+    assert "Chưa xong bước “Đọc từng dòng”" in text_of(month_page(quality))
+    stage(month, MONTH)
+    quality = quality_of(month)
+    assert (quality.n_raw, quality.quarantined, quality.adds_up) == (3, None, None)
+    assert "Chưa xong bước “Kiểm tra chất lượng, cách ly dòng lỗi”" in text_of(month_page(quality))
+
+
+def test_a_month_that_stops_tells_the_check_and_nothing_of_the_run_before(month: Settings) -> None:
+    run_steps(month, MONTH)
+    (month.exports_of(MONTH) / "a.csv").write_text(EXPORT.replace("15/10/2024", "15/09/2024"), encoding="utf-8")
+    with pytest.raises(CheckFailed):
+        run_steps(month, MONTH)
+    quality = quality_of(month)
+    page = text_of(month_page(quality))
+    assert [failure.description_vi for failure in quality.failures] == [
+        "Còn ít nhất một dòng được chấp nhận sau kiểm tra"
+    ]
+    assert {result.table for result in quality.results} == {"staging_measurement"}
+    assert (quality.n_raw, quality.n_quarantined, quality.n_accepted, quality.flagged) == (3, 3, None, None)
+    assert "Dừng ở bước “Kiểm tra chất lượng, cách ly dòng lỗi” : 1 phép kiểm tra nghiêm trọng không đạt" in page
+    assert "Bản đang phát hành: r1 , của lần chạy trước." in page
+    assert "3 dòng nhận = số dòng chấp nhận (chưa có) + 3 dòng cách ly" in page
+
+
+def test_a_step_that_stops_without_a_note_leads_to_its_page(month: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_steps(month, MONTH)
+    assert quality_of(month).unfinished_suites == ()
+
+    def stop(*_: object) -> None:
+        raise CheckFailed("month 2024-10", "rows that do not add up", "that they do", "tell us")
+
+    monkeypatch.setattr(ispeed.core, "stop_where_critical", stop)
+    with pytest.raises(CheckFailed):
+        run_steps(month, MONTH)
+    quality = quality_of(month)
+    assert quality.unfinished_suites == ("core_measurement",)
+    page = month_page(quality)
+    assert "Chưa xong bước “Gắn với danh mục theo ngày đo”" in text_of(page)
+    assert 'Bộ kiểm tra của bước chưa xong:\n<a href="data-docs/core_measurement.html">' in page
+
+
+def test_only_pages_that_there_can_be_are_read(published_demo: PublishedDemo) -> None:
+    settings = published_demo.settings
+    names = [INDEX, "staging_measurement.html", "month_drift.html"]
+    for name in names:
+        last, revised = (read_data_docs(settings, MONTH, name, revision) for revision in (None, 1))
+        assert last is not None
+        assert last == revised
+    forged = ["", ".", "..", "../manifest.json", "manifest.json", "staging_measurement", "/etc/passwd", "x.html"]
+    for name in forged:
+        for revision in (None, 1):
+            assert read_data_docs(settings, MONTH, name, revision) is None
+    # As a run leaves it that was killed before it published, or is publishing now.
+    unpublished = settings.share_of(MONTH) / "r2" / "data-docs"
+    unpublished.mkdir(parents=True)
+    try:
+        (unpublished / INDEX).write_text("not published")
+        assert [read_data_docs(settings, MONTH, INDEX, revision) for revision in (-1, 0, 2)] == [None] * 3
+    finally:
+        (unpublished / INDEX).unlink()
+        unpublished.rmdir()
+        unpublished.parent.rmdir()
+    assert read_data_docs(settings, Month(2024, 11), INDEX) is None
+    assert read_data_docs(settings, Month(2024, 11), "staging_measurement.html", 1) is None
