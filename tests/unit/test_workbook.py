@@ -398,7 +398,7 @@ def test_rows_that_do_not_add_up_are_said_loudly(tmp_path: Path) -> None:
 def test_the_first_page_says_how_many_how_fast_and_who_is_behind(tmp_path: Path) -> None:
     text = text_of(read(content(), tmp_path)["Tổng quan"])
     assert "trong 4 xã, phường, thị trấn, 2 đơn vị đủ 30 lượt đo để công bố và 1 đơn vị đủ 300 lượt đo" in text
-    assert "Tốc độ tải xuống trung vị toàn tỉnh là 57,00 Mbps (khoảng tin cậy 95%: 51,30–65,55)" in text
+    assert "Tốc độ tải xuống trung vị toàn địa bàn là 57,00 Mbps (khoảng tin cậy 95%: 51,30–65,55)" in text
     assert "thiếu tổng cộng 843 lượt, nhiều nhất ở Huyện Cam Lâm (588) và Thành phố Nha Trang (255)" in text
     assert "1 đơn vị chưa có lượt đo nào (thị trấn Cam Đức)" in text
 
