@@ -6,7 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ispeed.boundaries import boundary_hashes, match_locations
-from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
+from ispeed.checks import (
+    add_policy,
+    add_row_reasons,
+    add_source_files,
+    require_passed,
+    run_suite,
+    stop_where_critical,
+)
 from ispeed.data_docs import Pages
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
@@ -45,7 +52,10 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
-        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=Pages.of(settings, month))
+        add_source_files(engine, staging["files"])
+        pages = Pages.of(settings, month)
+        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=pages)
+        results += run_suite(engine, "flag_measurement", pages=pages)
         stop_where_critical(month, results)
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")

@@ -166,7 +166,7 @@ def _build(settings: Settings, database: Database, month: Month, day: date, poli
         stop_where_critical(month, results)
         tables = {table.name: _rows(engine, folder / f"{table.name}.parquet") for table in RESTATED_TABLES}
     origin = {
-        **origin_of(policy, report),
+        **origin_of(policy, report, check_lines(noted)),
         "registry": registry | {"as_of_month": as_of},
         "boundaries": boundary_hashes(settings.boundaries),
         "previous_revision": previous,

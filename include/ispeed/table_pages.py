@@ -24,21 +24,23 @@ Written by `python -m ispeed docs` from `include/ispeed/tables.py`; do not edit 
 Every table has `month` (its first day) and `revision`; `publication` tells which revision is current. Codes are text.
 A blank figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples.
 
-A month may also stand on the map of another day (`boundaries_day`): `report_commune_restated` has every commune of that day
-and a row `not_attributable`, `report_restated_origin` where each measurement came from, `restatement` which revision of
-that month and day is current. Their `n_measurements` add up to those of `report_commune_month`, and of communes that then
-were another province's. `docs/backfills.md` has the query for a series of one unit.
+A month may also stand on the map of another day (`boundaries_day`): `report_commune_restated` has every commune of that
+day and a row `not_attributable`, `report_restated_origin` where each measurement came from, `restatement` which
+revision of that month and day is current. Their `n_measurements` add up to those of `report_commune_month`, and of
+communes that then were another province's. `docs/backfills.md` has the query for a series of one unit.
 
 ## Where a measurement counts
 | place | from | used for |
 |---|---|---|
 | as declared | commune code or name of the export, on the day | the reports |
-| as located | coordinates, on the map of the day (`ISPEED_BOUNDARIES`), where their accuracy is within policy or not told | the reports, only where nothing declared is found: flag `located_by_coordinates` |
+| as located | coordinates on the map of the day (`ISPEED_BOUNDARIES`) | the reports, where nothing declared is found |
 | as promoted | the referral code's holder on the day | `report_referral_code_month` |
 
-Mismatches are flags, counted in `report_quality_month`: `location_mismatch` (located, not declared), `commune_mismatch` (the
-code's, not the one that counts), `code_location_mismatch` (the code's, not located), `outside_boundaries` (coordinates in no
-commune, where the map of the day has all of them). A point on the edge of two communes is located in neither.
+Coordinates less accurate than policy allows are not located. A row that counts by its coordinates has the flag
+`located_by_coordinates`. Mismatches are flags too, counted in `report_quality_month`: `location_mismatch` (located, not
+declared), `commune_mismatch` (the code's, not the one that counts), `code_location_mismatch` (the code's, not located),
+`outside_boundaries` (coordinates in no commune, where the map of the day has all of them). A point on the edge of two
+communes is located in neither.
 
 ## Where a column of the export is missing
 | missing | then |

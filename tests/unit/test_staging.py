@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ispeed.checks import check_staging
 from ispeed.contracts import read_contract
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
@@ -27,7 +29,7 @@ def staged(tmp_path: Path, files: dict[str, bytes], **contract: Any) -> list[dic
     """The staged rows of a month of `files`, with the keys of the first shape changed as given."""
     document = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))
     for key, value in contract.items():
-        (document if key in document or key == "constants" else document["shapes"][0])[key] = value
+        (document if key in document or key in ("constants", "ignored") else document["shapes"][0])[key] = value
     source = tmp_path / "contract.yaml"
     tmp_path.mkdir(exist_ok=True)
     source.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
@@ -131,6 +133,52 @@ def test_a_technology_is_known_in_any_case_and_by_declared_names(tmp_path: Path,
     assert row["technology"] == "4G"
 
 
+@pytest.mark.parametrize(
+    ("column", "header", "text", "value"),
+    [
+        ("operator", "Nhà mạng", " VTL ", "Viettel"),
+        ("operator", "Nhà mạng", "v\u00a0T  l", "VinaPhone"),
+        ("province_code", "Mã tỉnh", "Khánh Hoà", "56"),
+        ("province_code", "Mã tỉnh", unicodedata.normalize("NFD", "KHÁNH HÒA"), "56"),
+        ("commune_name", "Xã/Phường", "Vinh Hai", "Phường Vĩnh Hải"),
+        ("commune_code", "Mã xã", "22366A", "22366"),
+        ("referral_code", "Mã giới thiệu", "old-1", "MAU-1"),
+        ("os", "Hệ điều hành", "adr", "Android"),
+        ("technology", "Loại mạng", "Cáp quang", "Cố định"),
+    ],
+)
+def test_a_text_means_what_the_contract_says_however_it_is_typed(
+    tmp_path: Path, column: str, header: str, text: str, value: str
+) -> None:
+    values = {
+        "operator": {"vtl": "Viettel", "v t l": "VinaPhone"},
+        "province_code": {"khánh hòa": "56"},
+        "commune_name": {"Vinh Hai": "Phường Vĩnh Hải"},
+        "commune_code": {"22366a": "22366"},
+        "referral_code": {"OLD-1": "MAU-1"},
+        "os": {"ADR": "Android"},
+        "technology": {"cáp quang": "Cố định"},
+    }
+    plain = {"Thời gian đo": "01/10/2024 00:00:00", "Loại mạng": "4G", "Download (Mbps)": "1"} | {header: "as it is"}
+    mapped = plain | {header: text}
+    lines = [plain.keys(), mapped.values(), plain.values()]
+    rows = staged(tmp_path, {"a.csv": "\n".join(map(",".join, lines)).encode()}, values=values)
+    assert rows[0][column] == value
+    # What no map has stays as it was; a referral code is always in capitals.
+    assert rows[1][column] == ("AS IT IS" if column == "referral_code" else "as it is")
+
+
+def test_original_text_is_kept_whatever_it_means(tmp_path: Path) -> None:
+    content = (HEADER + "01/10/2024 00:00:00,vtl,,,,\n01/10/2024 00:00:00,4G,1,,,\n").encode()
+    staged(tmp_path, {"a.csv": content}, values={"technology": {"vtl": "4G"}})
+    check_staging(settings_in(tmp_path, source=tmp_path / "contract.yaml"), MONTH)
+    with open_engine() as engine:
+        engine.read_parquet("quarantine", *(tmp_path / "lake/quarantine/month=2024-10").glob("*.parquet"))
+        row = engine.rows("select reason, original_text from quarantine")[0]
+    assert row["reason"] == "missing_required"
+    assert '"technology":"vtl"' in row["original_text"]
+
+
 def test_a_measurement_without_id_is_the_same_in_another_shape(tmp_path: Path) -> None:
     second = "Tải xuống (Mbps);Công nghệ;Thời điểm;Mã xã\n2,5;LTE;2024-10-01 00:00:00;22366\n"
     first = HEADER + "01/10/2024 00:00:00,4G,2.5,,,22366\n"
@@ -163,6 +211,25 @@ def test_thousands_are_read_only_where_they_are_declared(tmp_path: Path) -> None
     assert numbers(tmp_path / "1", "1.234,5", decimal=",", thousands=".") == (1234.5, None)
     assert numbers(tmp_path / "2", "1.234,5", decimal=",")[0] is None
     assert numbers(tmp_path / "3", "12.5", decimal=",")[0] is None
+
+
+@pytest.mark.parametrize("text", ["33,5", "1,23", "12,3456", "1,234,5", ",234", "1,,234", "1,234,", "1.5,234"])
+def test_a_mark_for_thousands_stands_before_three_digits(tmp_path: Path, text: str) -> None:
+    assert numbers(tmp_path, text, thousands=",") == (None, f"download_mbps {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1,234.5", 1234.5), ("1,234,567", 1234567), ("-1,234", -1234), ("12", 12)]
+)
+def test_thousands_are_read_in_threes(tmp_path: Path, text: str, value: float) -> None:
+    assert numbers(tmp_path, text, thousands=",") == (value, None)
+
+
+@pytest.mark.parametrize("text", ["1/10/2024 8:05", "01/10/2024 08:05", "1/10/2024 08:05"])
+def test_days_and_hours_may_lack_their_zero_where_it_is_declared(tmp_path: Path, text: str) -> None:
+    content = (HEADER + f"{text},4G,1,,,\n").encode()
+    rows = staged(tmp_path, {"a.csv": content}, timestamp_formats=["%-d/%-m/%Y %-H:%M"])
+    assert rows[0]["measured_at"] == datetime(2024, 10, 1, 8, 5)
 
 
 @pytest.mark.parametrize("mark", ["", "NULL", "-", "  ", "\u00a0"])

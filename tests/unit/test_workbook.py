@@ -22,6 +22,7 @@ from ispeed.workbook.book import SHEETS, Change, CheckLine, Content, SourceFile,
 from ispeed.workbook.content import IntegrityPolicy
 from ispeed.workbook.dump import dump
 from ispeed.workbook.integrity import SIGNS
+from ispeed.workbook.quality import ALL_FILES
 from ispeed.workbook.style import lines_of
 from ispeed.workbook.wording import alphabetical, kinds_of, listing, number
 
@@ -168,6 +169,14 @@ def content(**changes: object) -> Content:
             targets={"4G": 40, "5G": 100},
             speed_max={"4G": 1200, "5G": 5000},
             low_location_accuracy_m=1000,
+            drift_months=3,
+            drift_threshold={
+                "volume": 2,
+                "operator_share": 0.1,
+                "new_device_share": 0.95,
+                "no_device_share": 0.125,
+                "download_median": 1.5,
+            },
             window="một ngày, giờ Việt Nam",
             next_release=date(2024, 12, 10),
             contact="Phòng Công nghệ thông tin và Bưu chính, Viễn thông",
@@ -359,6 +368,21 @@ def test_every_row_received_is_accounted_for(tmp_path: Path) -> None:
         ),
         ("Dòng đo như đã nhận", "Không trùng lặp", 20),
         ("Chất lượng dữ liệu", "Số dòng khớp", 0),
+    ]
+
+
+def test_columns_that_vanished_are_new_or_are_declared_for_every_row_are_told(tmp_path: Path) -> None:
+    what = content(
+        absent_columns={"a.csv": ["upload_mbps"]},
+        undeclared_headers={"a.csv": ["Tín hiệu"]},
+        constants={"measured_at": "15/10/2024 12:00:00"},
+    )
+    sheet = read(what, tmp_path)["Chất lượng dữ liệu"]
+    told = [row for row in table_rows(sheet) if row["Nhóm"] == "Cột tệp"]
+    assert [(row["Tệp nguồn hoặc bảng"], row["Nội dung"], row["Xử lý và kết quả"]) for row in told] == [
+        (ALL_FILES, "Tệp không có cột thời gian đo: mọi dòng lấy 15/10/2024 12:00:00", "Do hợp đồng nguồn khai báo"),
+        ("a.csv", "Tệp không có cột tốc độ tải lên", "Không có số liệu tải lên"),
+        ("a.csv", "Cột chưa khai báo: Tín hiệu", "Không đọc"),
     ]
 
 

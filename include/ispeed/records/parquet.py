@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import duckdb
 
 from ispeed.archives import check_expansion, unpacked_path
@@ -20,6 +24,17 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
     """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
     declared format and the contract's zone.
     """
+    with opened_parquet(engine, settings, month, file) as (path, types):
+        columns = contract.match_headers(file.source_file, list(types), month)
+        _extract(engine, contract, file, str(path), columns, list(types.values()))
+    return describe_headers(contract, list(types), columns)
+
+
+@contextmanager
+def opened_parquet(
+    engine: Engine, settings: Settings, month: Month, file: LandedFile
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A Parquet file within bounds, and DuckDB's type of each column. Raises `UserError` where it is damaged."""
     with unpacked_path(settings, month, file) as path:
         try:
             n_rows = engine.value("select sum(num_rows) from parquet_file_metadata($path)", {"path": str(path)})
@@ -27,16 +42,14 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
             described = engine.rows(
                 "describe select * from read_parquet($path, hive_partitioning = false)", {"path": str(path)}
             )
-            found = [row["column_name"] for row in described]
-            check_columns(settings, file.source_file, len(found))
+            check_columns(settings, file.source_file, len(described))
             # A figure that is there at all takes room: many rows in few bytes are made of nothing.
             n_bytes = engine.value(
                 "select sum(total_uncompressed_size) from parquet_metadata($path)", {"path": str(path)}
             )
-            n_least = max(n_rows * len(found), n_bytes or 0)
+            n_least = max(n_rows * len(described), n_bytes or 0)
             check_expansion(settings, file.source_file, n_least, path.stat().st_size)
-            columns = contract.match_headers(file.source_file, found, month)
-            _extract(engine, contract, file, str(path), columns, [row["column_type"] for row in described])
+            yield path, {row["column_name"]: row["column_type"] for row in described}
         except duckdb.Error as error:
             raise UserError(
                 f"file {file.source_file}",
@@ -44,7 +57,6 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
                 "a whole Parquet file",
                 "fetch or export it again",
             ) from error
-    return describe_headers(contract, found, columns)
 
 
 def _extract(
@@ -59,7 +71,7 @@ def _extract(
         if column in contract.constants:
             fields.append(f"$constant_{column}")
         elif column in type_of:
-            fields.append(_text_of(column, type_of[column]))
+            fields.append(text_of_field(column, type_of[column]))
         else:
             fields.append("cast(null as varchar)")
     statement = (
@@ -77,7 +89,8 @@ def _extract(
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
 
 
-def _text_of(column: str, kind: str) -> str:
+def text_of_field(column: str, kind: str) -> str:
+    """SQL that writes a column of that type as text; bound: decimal, format, zone."""
     if kind in _NUMBERS or kind == "VARCHAR":
         return f"cast({column} as varchar)"
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):

@@ -26,7 +26,7 @@ from ispeed.months import Month
 from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
 from ispeed.settings import Settings
 
-_HEADER_ROWS = 30
+HEADER_ROWS = 30
 _LAST_ROW = 1_048_576
 _BATCH_ROWS = 10_000
 _BLOCK_BYTES = 1 << 20
@@ -172,8 +172,8 @@ def _refuse_second_sheet(
         if sheet is read or sheet.sheet_state != "visible":
             continue
         sheet.reset_dimensions()
-        for row in sheet.iter_rows(max_row=_HEADER_ROWS, max_col=settings.columns_max):
-            if contract.has_required(_header_texts(row), month):
+        for row in sheet.iter_rows(max_row=HEADER_ROWS, max_col=settings.columns_max):
+            if contract.has_required(header_texts(row), month):
                 raise UserError(
                     f"file {source_file}",
                     f"measurements in the sheets {read.title!r} and {sheet.title!r}",
@@ -188,12 +188,12 @@ def _find_header(
     """The header row: the declared one, else the first in which every required column has its header."""
     if shape.header_row is not None:
         row = next(iter(sheet.iter_rows(min_row=shape.header_row, max_row=shape.header_row)), ())
-        found = _header_texts(row)
+        found = header_texts(row)
         check_columns(settings, source_file, len(found))
         return shape.header_row, found, contract.match_headers(source_file, found, month, shape.header_row)
     seen: list[str] = []
-    for number, row in enumerate(sheet.iter_rows(max_row=_HEADER_ROWS), start=1):
-        found = _header_texts(row)
+    for number, row in enumerate(sheet.iter_rows(max_row=HEADER_ROWS), start=1):
+        found = header_texts(row)
         if contract.has_required(found, month):
             check_columns(settings, source_file, len(found))
             return number, found, contract.match_headers(source_file, found, month, number)
@@ -201,13 +201,13 @@ def _find_header(
             seen = found
     raise UserError(
         f"file {source_file}, sheet {sheet.title!r}",
-        f"no header row in the first {_HEADER_ROWS} rows; the widest has: " + (", ".join(seen[:50]) or "nothing"),
+        f"no header row in the first {HEADER_ROWS} rows; the widest has: " + (", ".join(seen[:50]) or "nothing"),
         "a row with a header for each of " + ", ".join(contract.required),
         "add the new header texts to the source contract, or declare `sheet` and `header_row` of the shape",
     )
 
 
-def _header_texts(row: Sequence[Any]) -> list[str]:
+def header_texts(row: Sequence[Any]) -> list[str]:
     texts = ["" if cell.value is None else str(cell.value) for cell in row]
     while texts and not texts[-1].strip():
         texts.pop()
@@ -269,7 +269,7 @@ def _records(
         sheet.iter_rows(min_row=header_row + 1, max_row=_LAST_ROW, max_col=len(columns)), start=header_row + 1
     ):
         texts = [
-            None if cell.value is None else _text_of(cell, shape, epoch, is_time[place])
+            None if cell.value is None else text_of_cell(cell, shape, epoch, is_time[place])
             for place, cell in enumerate(row)
         ] or [None] * len(columns)
         is_empty = not any(texts)
@@ -283,7 +283,7 @@ def _records(
         yield (number, None, message, *fields)
 
 
-def _text_of(cell: Any, shape: Shape, epoch: datetime, is_time: bool) -> str:
+def text_of_cell(cell: Any, shape: Shape, epoch: datetime, is_time: bool) -> str:
     """A cell as the contract would have it written."""
     value = cell.value
     if isinstance(value, str):

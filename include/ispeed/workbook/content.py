@@ -28,7 +28,7 @@ class IntegrityPolicy:
 
 @dataclass(frozen=True)
 class WorkbookPolicy:
-    """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m.
+    """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m, shares from 0 to 1.
 
     `reference` is the letter that the appendices go with, as it is cited: "Công văn số 3761/STTTT-CNTTBCVT ngày
     15/11/2024"; empty leaves room for a number by hand. `window` is the window of the representative sample in
@@ -46,6 +46,8 @@ class WorkbookPolicy:
     targets: Mapping[str, float]
     speed_max: Mapping[str, float]
     low_location_accuracy_m: float
+    drift_months: int
+    drift_threshold: Mapping[str, float]
     window: str
     next_release: date
     contact: str
@@ -100,8 +102,9 @@ class Content:
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
-    nobody declared. Where a month is restated, `boundaries_day` is the day on whose map its figures stand,
-    `month_revision` the month's own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
+    nobody declared; `constants` what the source contract says of every row in place of a column. Where a month is
+    restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's own revision,
+    and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -117,6 +120,7 @@ class Content:
     previous_province: Sequence[Row] = ()
     absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
     boundaries_day: date | None = None
     month_revision: int | None = None
 

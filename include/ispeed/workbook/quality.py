@@ -98,7 +98,8 @@ def lay_quality(
     lines = [
         *(line for file in files for line in _file_lines(file, content)),
         *_header_lines(content),
-        *(_check_line(check) for check in content.checks),
+        # Those with something to say first: the others are many.
+        *(_check_line(check) for check in sorted(content.checks, key=lambda check: check.passed)),
     ]
     failed = sum(not check.passed for check in content.checks)
     balance = "khớp" if all(file.adds_up for file in files) else "KHÔNG KHỚP"
@@ -157,7 +158,11 @@ def _file_lines(file: Reconciliation, content: Content) -> Iterable[_Line]:
 
 
 def _header_lines(content: Content) -> Iterable[_Line]:
-    """What a file's columns mean for the figures: those that it lacks, and those that nobody declared."""
+    """What a file's columns mean for the figures: those declared for every row, lacking, and that nobody declared."""
+    for column, value in content.constants.items():
+        what = f"Tệp không có cột {COLUMNS[column][0]}: mọi dòng lấy {value}"
+        meaning = "Do hợp đồng nguồn khai báo"
+        yield _Line("Cột tệp", ALL_FILES, what, NOT_APPLICABLE, meaning, 0, NOT_APPLICABLE)
     for file, columns in content.absent_columns.items():
         for column in columns:
             name, meaning = COLUMNS[column]
