@@ -60,7 +60,8 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
         met = engine.rows("select distinct referral_code from core_measurement where referral_code is not null")
-        as_of = as_of_month(tables_of(engine), month, {row["referral_code"] for row in met})
+        codes_met = {row["referral_code"] for row in met}
+        as_of = as_of_month(tables_of(engine), month, codes_met, has_boundaries=settings.boundaries is not None)
         flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
         note = {
             "inputs": staging["inputs"],
