@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
@@ -14,7 +14,6 @@ import yaml
 
 from ispeed.column_look import Column, is_dated, words_of_header
 from ispeed.contracts import COLUMNS, REQUIRED
-from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.settings import INCLUDE
 from ispeed.text import fold
 
@@ -54,18 +53,29 @@ _NAMES: Final = {
         "user uid",
         "user id",
         "client id",
+        "subscriber",
+        "subscriber id",
         "imei",
         "ip",
         "client ip",
     ),
-    "referral_code": ("referral", "ref code", "referral code"),
+    "referral_code": ("referral", "ref code", "referral code", "promo code", "invite code"),
     "province_code": ("province code", "province", "province id", "tinh", "tinh thanh pho"),
     "district_code": ("district code", "district id"),
     "district_name": ("district", "district name", "quan huyen"),
     "commune_code": ("commune code", "ward code"),
     "commune_name": ("commune", "ward", "commune name", "ward name", "phuong xa"),
     "operator": ("isp", "carrier", "provider", "provider name", "isp id", "operator name", "network operator", "mang"),
-    "technology": ("network type", "connection type", "access type", "network technology", "tech", "rat", "radio"),
+    "technology": (
+        "network type",
+        "connection type",
+        "access type",
+        "network technology",
+        "bearer",
+        "tech",
+        "rat",
+        "radio",
+    ),
     "download_mbps": (
         "download",
         "dl",
@@ -80,7 +90,7 @@ _NAMES: Final = {
         "toc do tai xuong",
     ),
     "upload_mbps": ("upload", "ul", "up", "upload speed", "upload rate", "ul speed", "uplink", "toc do tai len"),
-    "ping_ms": ("ping", "latency", "rtt", "min rtt", "delay"),
+    "ping_ms": ("ping", "latency", "rtt", "min rtt", "delay", "round trip", "round trip time"),
     "jitter_ms": ("jitter",),
     "packet_loss_pct": ("packet loss", "loss"),
     "latitude": ("lat",),
@@ -95,7 +105,8 @@ TECHNOLOGIES: Final = {
     "gsm": "2G", "edge": "2G", "gprs": "2G", "umts": "3G", "hspa": "3G", "hspa+": "3G", "wcdma": "3G", "lte": "4G",
     "lte-a": "4G", "lte+": "4G", "4g lte": "4G", "nr": "5G", "5g nr": "5G", "nr-sa": "5G", "nr-nsa": "5G",
     "wi-fi": "WiFi", "wlan": "WiFi", "ftth": "Cố định", "fixed": "Cố định", "ethernet": "Cố định",
-    "cáp quang": "Cố định",
+    "cáp quang": "Cố định", "utran": "3G", "hsdpa": "3G", "hsupa": "3G", "e-utran": "4G", "eutran": "4G",
+    "lte-ca": "4G", "4g+": "4G", "5g sa": "5G", "5g nsa": "5G", "nr sa": "5G", "nr nsa": "5G",
 }  # fmt: skip
 
 
@@ -110,8 +121,11 @@ class Meaning:
     likeness: float
 
 
-def meanings_of(columns: Sequence[Column]) -> dict[str, Meaning]:
-    """Which column each of ours may be, the likest first, where its values allow it."""
+def meanings_of(columns: Sequence[Column], known: Mapping[str, Callable[[str], bool]]) -> dict[str, Meaning]:
+    """Which column each of ours may be: the likest by name first, where its values allow it, then by values alone.
+
+    `known` says of a value whether it is one of ours, for the columns of words of which that is known.
+    """
     likely = sorted(
         (
             (likeness(ours, column.header), -COLUMNS.index(ours), -place)
@@ -128,10 +142,11 @@ def meanings_of(columns: Sequence[Column]) -> dict[str, Meaning]:
         if found >= LIKENESS_MIN and name not in meanings and -place not in taken:
             meanings[name] = Meaning(columns[-place], found)
             taken.add(-place)
-    for name, is_one in (("measured_at", is_dated), ("technology", _is_technology)):
-        left = [column for place, column in enumerate(columns) if place not in taken and is_one(column)]
+    for name, is_one in {"measured_at": is_dated, **{name: _all_but_few(known[name]) for name in known}}.items():
+        left = [place for place, column in enumerate(columns) if place not in taken and is_one(column)]
         if name not in meanings and len(left) == 1:
-            meanings[name] = Meaning(left[0], 0.0)
+            meanings[name] = Meaning(columns[left[0]], 0.0)
+            taken.add(left[0])
     return meanings
 
 
@@ -168,9 +183,14 @@ def _may_be(ours: str, column: Column) -> bool:
     return True
 
 
-def _is_technology(column: Column) -> bool:
-    known = {*map(fold, TECHNOLOGY_NETWORK), *TECHNOLOGIES}
-    return bool(column.filled) and all(fold(value) in known for value in set(column.filled))
+def _all_but_few(is_known: Callable[[str], bool]) -> Callable[[Column], bool]:
+    """Whether all values of a column but one in five are known; a column of one value says too little."""
+
+    def test(column: Column) -> bool:
+        values = set(column.filled)
+        return len(values) > 1 and sum(map(is_known, values)) >= 0.8 * len(values)
+
+    return test
 
 
 @cache

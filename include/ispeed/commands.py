@@ -264,7 +264,9 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
         if lines:
             print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
     if out is not None:
-        print(f"written: {shown(out)}; settle each doubt in it, and look again: make contract FILE=… BY={shown(out)}")
+        print(
+            f"written: {shown(out)}\nsettle each doubt in it, and look again: make contract FILE={file} BY={shown(out)}"
+        )
     return OK
 
 

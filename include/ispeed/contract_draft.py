@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ispeed.column_look import (
     SENTINELS,
+    Column,
     Unit,
     marks_of,
     median_of,
@@ -37,7 +38,7 @@ from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.registry import read_registry, sync_registry
 from ispeed.settings import INCLUDE, Settings
 from ispeed.staging import LOCAL_ZONE
-from ispeed.text import fold, split_kind
+from ispeed.text import fold, fold_place, split_kind
 
 _OWN_UNITS: Final = ("Mbit/s", "ms", "%", "m")
 # Any file may land, so that it can be looked at by the readers that would read it.
@@ -100,7 +101,7 @@ class _Part:
 
 
 def _read_part(engine: Engine, look: Look, is_one_of_many: bool) -> _Part:
-    meanings = meanings_of(look.columns)
+    meanings = meanings_of(look.columns, _known_values(engine))
     doubts = list(look.doubts)
     figures = [meaning.column for name, meaning in meanings.items() if name in FIGURES]
     decimal, thousands, of_marks = marks_of(figures or look.columns)
@@ -156,8 +157,7 @@ def _doubts_on_meanings(look: Look, meanings: Mapping[str, Meaning]) -> list[str
     for name, meaning in meanings.items():
         header, likeness = meaning.column.header, meaning.likeness
         if likeness < 1.0:
-            values = "technologies" if name == "technology" else "times"
-            why = f"the names are alike ({likeness:.0%})" if likeness else f"its values alone are {values}"
+            why = f"the names are alike ({likeness:.0%})" if likeness else "its values say so, not its name"
             rivals = rivals_of(name, look.columns, meanings)
             or_these = f"; it could also be {', '.join(map(repr, rivals))}" if rivals else ""
             doubts.append(f"{header!r} is taken for {name}: {why}{or_these}")
@@ -170,10 +170,20 @@ def _doubts_on_meanings(look: Look, meanings: Mapping[str, Meaning]) -> list[str
                 "is it a device, or a way to say that none is known?"
             )
     taken = [meaning.column for meaning in meanings.values()]
-    not_read = [column.header for column in look.columns if not any(column is other for other in taken)]
+    not_read = [column for column in look.columns if not any(column is other for other in taken)]
     if not_read:
-        doubts.append("not read, since no column of ours has a name like theirs: " + ", ".join(map(repr, not_read)))
+        doubts.append("not read, since nothing says what they are: " + "; ".join(map(_sketched, not_read)))
     return doubts
+
+
+def _sketched(column: Column) -> str:
+    """A column's header and three of its values; where nearly every row has another, they may tell of persons."""
+    values = list(dict.fromkeys(column.filled))
+    if not values:
+        return f"{column.header!r} (empty)"
+    if len(values) > 200 or (len(values) > 20 and len(values) * 10 > len(column.filled)):
+        return f"{column.header!r} ({len(values):,} different values)"
+    return f"{column.header!r} ({', '.join(value[:40] for value in values[:3])}{', …' if len(values) > 3 else ''})"
 
 
 # Values --------------------------------------------------------------------------------------------------------------
@@ -218,6 +228,30 @@ def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, 
         if means:
             values[name] = means
     return values, doubts
+
+
+def _known_values(engine: Engine) -> dict[str, Callable[[str], bool]]:
+    """How to know a value of ours by itself, for the columns of words of which the registry or the policy knows all.
+
+    Districts come first: since 07/2025 there are communes by their names.
+    """
+    technologies = {*map(fold, TECHNOLOGY_NETWORK), *TECHNOLOGIES}
+    known: dict[str, Callable[[str], bool]] = {"technology": lambda text: fold(text) in technologies}
+    if not _has_registry(engine):
+        return known
+    communes = engine.rows("select commune_code, commune_name, district_name from commune")
+    operators = _operators(engine)
+    districts = {split_kind(row["district_name"])[1] for row in communes if row["district_name"]}
+    names = {fold_place(row["commune_name"]) for row in communes}
+    commune_codes = {row["commune_code"] for row in communes}
+    referral_codes = {row["referral_code"] for row in engine.rows("select referral_code from referral_code")}
+    return known | {
+        "operator": lambda text: fold(text) in operators or _likest(text, operators) is not None,
+        "district_name": lambda text: split_kind(text)[1] in districts,
+        "commune_name": lambda text: split_kind(text)[1] in names,
+        "commune_code": lambda text: text in commune_codes,
+        "referral_code": lambda text: text.upper() in referral_codes,
+    }
 
 
 def _likest(text: str, known: Mapping[str, str]) -> str | None:

@@ -125,13 +125,15 @@ def _unknown(engine: Engine, settings: Settings, month: Month) -> list[str]:
     match_operators(engine)
     engine.create("core_measurement", "core/core_measurement.sql")
     doubts = []
-    for what, text, is_unknown in (
-        ("technology", "staging_measurement.technology", "core_measurement.network is null"),
-        ("operator", "staging_measurement.operator", "core_measurement.operator = 'unknown'"),
+    by_values = "say under values what they are"
+    for what, text, is_unknown, remedy in (
+        ("technology", "staging_measurement.technology", "core_measurement.network is null", by_values),
+        ("operator", "staging_measurement.operator", "core_measurement.operator = 'unknown'", by_values),
         (
             "commune",
             "coalesce(staging_measurement.commune_name, staging_measurement.commune_code)",
             "core_measurement.commune_code is null",
+            "such rows stay, and are flagged",
         ),
     ):
         found = engine.rows(
@@ -145,7 +147,7 @@ def _unknown(engine: Engine, settings: Settings, month: Month) -> list[str]:
             shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else "")
             doubts.append(
                 f"{what}: of {sum(row['n_rows'] for row in found):,} rows that name one, "
-                f"{sum(row['n_unknown'] for row in found):,} name none that is known on their day: {shown}"
+                f"{sum(row['n_unknown'] for row in found):,} name none that is known on their day: {shown}; {remedy}"
             )
     return doubts
 

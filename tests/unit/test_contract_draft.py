@@ -306,9 +306,12 @@ def test_the_preview_is_what_staging_reads(draft: Draft, tmp_path: Path) -> None
     assert found.doubts == (
         "by this contract, of 16 rows 1 would be unreadable and 0 more lack what is required",
         "unreadable: download_mbps fast (1 rows, first row 3)",
-        "technology: of 16 rows that name one, 14 name none that is known on their day: '5'",
-        "operator: of 2 rows that name one, 1 name none that is known on their day: 'Acme'",
-        "commune: of 2 rows that name one, 1 name none that is known on their day: 'Ở đâu'",
+        "technology: of 16 rows that name one, 14 name none that is known on their day: '5'; "
+        "say under values what they are",
+        "operator: of 2 rows that name one, 1 name none that is known on their day: 'Acme'; "
+        "say under values what they are",
+        "commune: of 2 rows that name one, 1 name none that is known on their day: 'Ở đâu'; "
+        "such rows stay, and are flagged",
     )
 
 

@@ -29,6 +29,7 @@ TABLES: Final = {
     "core_measurement": "Dòng đo được chấp nhận",
     "flag_measurement": "Dòng được đánh dấu",
     "report_commune_month": "Phụ lục I",
+    "report_commune_technology_month": "Xã theo công nghệ",
     "report_referral_code_month": "Phụ lục II",
     "report_organisation_month": "Cơ quan đơn vị",
     "report_operator_month": "Nhà mạng",
