@@ -249,31 +249,64 @@ def judge(rows: pd.DataFrame, month: str, received_at: datetime, policy: Policy)
 
 # Vietnamese text -----------------------------------------------------------------------------------------------------
 
-KINDS = ("phường", "xã", "thị trấn", "đặc khu", "thành phố", "thị xã", "quận", "huyện")
-ABBREVIATIONS = {"p": "phường", "x": "xã", "tt": "thị trấn", "tp": "thành phố", "tx": "thị xã", "h": "huyện"}
+KINDS = {  # each kind of unit, and the letters that stand for it on forms: P., T.P., ĐK …
+    "phường": "p",
+    "xã": "x",
+    "thị trấn": "tt",
+    "đặc khu": "đk",
+    "thành phố": "tp",
+    "thị xã": "tx",
+    "quận": "q",
+    "huyện": "h",
+    "tỉnh": "",
+}
 TONES = "\u0300\u0301\u0303\u0309\u0323"  # huyền, sắc, ngã, hỏi, nặng
+BLANKS = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # have no width: nobody sees them
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015"
 
 
 @cache
 def fold(text: str) -> str:
-    """One spelling for what reads the same: 'P.  Phước Hoà' → 'phường phước hòa'."""
+    """One spelling for what reads the same: '  Phước  Hoà' → 'phước hòa'."""
     text = unicodedata.normalize("NFC", text).replace("\u00d0", "Đ").replace("\u00f0", "đ")
-    text = re.sub(r"\s+", " ", text).strip().casefold()
+    text = " ".join(text.translate(dict.fromkeys(map(ord, BLANKS), " ")).split()).casefold()
     for first, second in ("oa", "oe", "uy"):  # an open syllable carries its tone on either vowel: hoà, hòa
         for tone in TONES:
             late = unicodedata.normalize("NFC", second + tone)
             early = unicodedata.normalize("NFC", first + tone)
             text = re.sub(rf"(?<!q){first}{late}(?!\w)", early + second, text)
-    return re.sub(r"^(p|x|tt|tp|tx|h)\.\s*", lambda match: f"{ABBREVIATIONS[match[1]]} ", text)
+    return text
 
 
+@cache
+def fold_place(text: str) -> str:
+    """`fold`, and a dash of any length reads as a space: 'Phan Rang - Tháp Chàm', 'Phan Rang-Tháp Chàm'."""
+    return " ".join(fold(text).translate(dict.fromkeys(map(ord, "-" + DASHES), " ")).split())
+
+
+@cache
 def split_kind(text: str) -> tuple[str, str]:
-    """('phường', 'lộc thọ') from 'Phường Lộc Thọ'; ('', 'lộc thọ') where no kind is written."""
-    folded = fold(text)
-    for kind in KINDS:
+    """('phường', 'lộc thọ') from 'Phường Lộc Thọ' or 'P.Lộc Thọ'; ('', 'lộc thọ') where no kind is written."""
+    folded = fold_place(text)
+    for kind, letters in KINDS.items():
         if folded.startswith(f"{kind} "):
             return kind, folded.removeprefix(f"{kind} ")
+        name = _behind_letters(folded, letters) if letters else None
+        if name is not None:
+            return kind, name
     return "", folded
+
+
+def _behind_letters(text: str, letters: str) -> str | None:
+    """What follows the letters, with dots between them or not, and a dot or a space behind them; None otherwise."""
+    for place, letter in enumerate(letters):
+        text = text.removeprefix(".") if place else text
+        if not text.startswith(letter):
+            return None
+        text = text[1:]
+    if text.lstrip().startswith("."):
+        return text.lstrip()[1:].lstrip()
+    return text.lstrip() if text.startswith(" ") else None
 
 
 # The registry as of the day ------------------------------------------------------------------------------------------
@@ -297,43 +330,67 @@ def valid_within(table: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
     return table[(table["starts"] <= last) & (table["ends"] >= first)]
 
 
-def find_communes(rows: pd.DataFrame, communes: pd.DataFrame) -> pd.Series:
+def find_communes(rows: pd.DataFrame, communes: pd.DataFrame, succession: pd.DataFrame, policy: Policy) -> pd.Series:
     """The registry row (its index) of each measured commune, -1 where none or more than one fits."""
-    named = communes.assign(
-        kind=communes["kind"].map(fold),
-        name=communes["commune_name"].map(fold),
-        district=communes["district_name"].map(split_kind),
-    )
+    named = communes.assign(name=communes["commune_name"].map(fold_place), districts=_districts(communes, succession))
     asked = ["day", "province_code", "district_code", "district_name", "commune_code", "commune_name"]
-    text = rows[asked].fillna(dict.fromkeys(asked[1:], ""))
+    text = rows[asked].fillna(dict.fromkeys(asked[1:], "")).replace({"province_code": {"": policy.province_code}})
     found: dict[Hashable, int] = {}
+    meant: dict[Hashable, pd.DataFrame] = {}
     for day, units in ((day, valid_on(named, day)) for day in text["day"].unique()):
         for place in text.loc[text["day"] == day].drop_duplicates().itertuples(index=False):
             by_code = units.index[units["commune_code"] == place.commune_code]
-            fitting = by_code if len(by_code) else _find_by_name(units, place)
+            if len(by_code):
+                fitting = by_code
+            else:
+                key = tuple(place)[1:]
+                if key not in meant:
+                    meant[key] = _find_by_name(named, place)
+                fitting = valid_on(meant[key], day).index
             found[tuple(place)] = int(fitting[0]) if len(fitting) == 1 else -1
     return pd.Series([found[place] for place in text.itertuples(index=False, name=None)], index=rows.index, dtype=int)
 
 
-def _find_by_name(units: pd.DataFrame, place: object) -> pd.Index:
-    """Units that fit all that the row tells: province, district, kind and name. What it leaves out is not compared."""
-    province, district, district_name, commune_name = (
+def _districts(communes: pd.DataFrame, succession: pd.DataFrame) -> list[set[tuple[str, str]]]:
+    """The districts, (code, name), that a text may give for each unit.
+
+    Since 07/2025 there are none; people go on naming those that the unit's parts were in on the day before.
+    """
+    found: list[set[tuple[str, str]]] = []
+    for unit in communes.itertuples():
+        units = {(unit.district_code, unit.district_name)}
+        if units == {("", "")}:
+            merged = succession[
+                (succession["new_code"] == unit.commune_code) & (succession["effective_date"] == unit.valid_from)
+            ]
+            parts = communes[communes["commune_code"].isin(merged["old_code"])]
+            parts = parts[(parts["starts"] < unit.starts) & (parts["ends"] >= unit.starts - timedelta(days=1))]
+            units = set(zip(parts["district_code"], parts["district_name"], strict=True))
+        found.append(units - {("", "")})
+    return found
+
+
+def _find_by_name(named: pd.DataFrame, place: object) -> pd.DataFrame:
+    """Units of any day that fit all that the row tells: province, district, kind and name. What it leaves out is not
+    compared. Where no unit has the name behind the kind, what looks like a kind is part of the name."""
+    province, district_code, district_name, commune_name = (
         getattr(place, name) for name in ("province_code", "district_code", "district_name", "commune_name")
     )
     kind, name = split_kind(commune_name)
-    fits = (units["name"] == name) & (name != "")
-    if kind:
-        fits &= units["kind"] == kind
-    if province:
-        fits &= units["province_code"] == province
-    if district:
-        fits &= units["district_code"].isin(["", district])
-    elif district_name:
-        asked_kind, asked_name = split_kind(district_name)
-        fits &= units["district"].map(
-            lambda pair: pair[1] in ("", asked_name) and ("" in (asked_kind, pair[0]) or pair[0] == asked_kind)
+    units = named[(named["name"] == name) & (name != "") & ((kind == "") | (named["kind"] == kind))]
+    if units.empty:
+        units = named[(named["name"] == fold_place(commune_name)) & (commune_name != "")]
+    asked_kind, asked_name = split_kind(district_name)
+
+    def is_in(districts: set[tuple[str, str]]) -> bool:
+        return not districts or any(
+            ("" in (district_code, code) or code == district_code)
+            and (full == "" or asked_name in ("", split_kind(full)[1]))
+            and (full == "" or asked_kind in ("", split_kind(full)[0]))
+            for code, full in districts
         )
-    return units.index[fits]
+
+    return units[(units["province_code"] == province) & units["districts"].map(is_in).astype(bool)]
 
 
 def find_operators(rows: pd.DataFrame, operators: pd.DataFrame) -> pd.Series:
@@ -392,7 +449,7 @@ def reference_outcomes(
     accepted["device"] = accepted["device_id"].where(accepted["device_id"].notna(), own)
 
     communes = read_registry(registry, "communes")
-    unit = find_communes(accepted, communes)
+    unit = find_communes(accepted, communes, read_registry(registry, "commune_succession"), policy)
     for column in ("commune_code", "province_code", "valid_from"):
         accepted[f"found_{column}"] = unit.map(communes[column].to_dict()).fillna("")
     accepted["brand"] = find_operators(accepted, read_registry(registry, "operators"))
