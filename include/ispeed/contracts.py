@@ -44,6 +44,7 @@ COLUMNS = (
     "device_model",
     "app_version",
 )
+CODES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in ("id", "code"))
 REQUIRED = ("measured_at", "technology", "download_mbps")
 
 # A unit of an export by (times, per): value × times ÷ per is in our unit, which the column's name ends with. One of
@@ -176,7 +177,7 @@ class Contract:
             if column not in columns and column not in self.constants:
                 raise UserError(
                     f"file {file_name}, row {row}",
-                    f"no header for the required column {column}; the headers are: " + ", ".join(found),
+                    f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none"),
                     " or ".join(map(_described, self.headers.get(column, ()))) or f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",
                 )

@@ -40,7 +40,16 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
         )
     shape = contract.shape_of(file.source_file)
     engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
-    headers = _READERS[shape.format](engine, settings, month, contract, file)
+    try:
+        headers = _READERS[shape.format](engine, settings, month, contract, file)
+    except UnicodeError as error:
+        # Of a codec that gives up on a whole file, and of DuckDB's own messages that quote a byte as it is.
+        raise UserError(
+            f"file {file.source_file}",
+            f"bytes that are no text in {shape.encoding}: {error}",
+            f"text in {shape.encoding}, as the source contract declares",
+            "correct `encoding` of the shape in the source contract, or export the file again",
+        ) from error
     _reject_long_fields(engine, settings)
     return headers
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 
-from ispeed.contracts import COLUMNS, Contract, Shape
+from ispeed.contracts import CODES, COLUMNS, Contract, Shape
 from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
@@ -14,6 +15,8 @@ from ispeed.months import Month
 from ispeed.records.delimited import EMPTY_LINE, RECORD_BYTES_MAX, plain_text
 from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
 from ispeed.settings import Settings
+
+_TAIL_BYTES = 1 << 16
 
 
 def read_json(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
@@ -36,12 +39,14 @@ def _read(
 ) -> Headers:
     shape = contract.shape_of(file.source_file)
     with plain_text(settings, month, file, shape.encoding, mark_empty_lines=load is _load_lines) as path:
+        if load is _load_array:
+            _refuse_open_array(file.source_file, path)
         try:
             load(engine, str(path))
         except duckdb.Error as error:
             raise UserError(
                 f"file {file.source_file}",
-                str(error).splitlines()[0],
+                str(error).splitlines()[0].replace(str(path), file.source_file),
                 "an array of objects" if load is _load_array else "one object a line",
                 "export the file again, or correct its shape in the source contract",
             ) from error
@@ -60,12 +65,28 @@ def _read(
     return describe_headers(contract, found, columns)
 
 
+def _refuse_open_array(source_file: str, path: Path) -> None:
+    """DuckDB takes an array that ends behind a comma for a whole one; its other records would be lost without a word."""
+    with path.open("rb") as text:
+        text.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        tail = text.read().rstrip()
+    if tail and not tail.endswith(b"]"):
+        raise UserError(
+            f"file {source_file}",
+            f"an array that does not end: {tail[-30:].decode(errors='replace')!r}",
+            "an array of objects, up to its closing bracket",
+            "fetch or export the file again",
+        )
+
+
 def _load_array(engine: Engine, path: str) -> None:
     engine.run(
-        "create or replace table json_record as select row_number() over () as row_number, json as record, "
-        "cast(null as varchar) as reject_text, cast(null as varchar) as reject_message "
+        "create or replace table json_record as select row_number() over () as row_number, "
+        "case when strlen(json) <= $bytes_max then json end as record, "
+        "case when strlen(json) > $bytes_max then cast(json as varchar) end as reject_text, "
+        "case when strlen(json) > $bytes_max then $message end as reject_message "
         "from read_json_objects($path, format = 'array')",
-        {"path": path},
+        {"path": path, "bytes_max": RECORD_BYTES_MAX, "message": f"a record of more than {RECORD_BYTES_MAX:,} bytes"},
     )
 
 
@@ -80,12 +101,14 @@ def _load_lines(engine: Engine, path: str) -> None:
     )
     engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
     engine.create("json_line", "staging/source_record.sql", {"empty_line": EMPTY_LINE, "header_rows": 0})
+    # A byte order mark may stand within where files were put together; a line of blanks is an empty one.
     engine.run(
         "create or replace table json_record as select row_number, "
         "case when json_valid(line) then cast(line as json) end as record, "
         "case when line is null then reject_text when not json_valid(line) then line end as reject_text, "
         "case when line is null then reject_message when not json_valid(line) then 'no JSON' end as reject_message "
-        "from json_line where line is null or ltrim(line, chr(65279)) <> $empty_line",
+        "from (select * replace (ltrim(line, chr(65279)) as line) from json_line) "
+        "where line is null or trim(line, ' ' || chr(9)) not in ('', $empty_line)",
         {"empty_line": EMPTY_LINE},
     )
 
@@ -100,17 +123,20 @@ def _extract(engine: Engine, contract: Contract, shape: Shape, key_of: dict[str 
     fields = "".join(
         f", $constant_{column} as {column}"
         if column in contract.constants
+        else f", json_code(record, $pointer_{column}) as {column}"
+        if column in key_of and column in CODES
         else f", json_field(record, $pointer_{column}, $decimal) as {column}"
         if column in key_of
         else f", cast(null as varchar) as {column}"
         for column in COLUMNS
     )
+    has_key_twice = "len(json_keys(record)) <> len(list_distinct(json_keys(record)))"
     statement = (
-        "create or replace table source_record as select row_number, "
-        "coalesce(reject_text, case when json_type(record) <> 'OBJECT' then cast(record as varchar) end) "
+        "create or replace table source_record as select row_number, coalesce(reject_text, "
+        f"case when json_type(record) <> 'OBJECT' or {has_key_twice} then cast(record as varchar) end) "
         "as reject_text, coalesce(reject_message, case "
         "when json_type(record) <> 'OBJECT' then 'no object' "
-        "when len(json_keys(record)) <> len(list_distinct(json_keys(record))) then 'a key that is there twice' "
+        f"when {has_key_twice} then 'a key that is there twice' "
         f"when {nested or 'false'} then 'a field that holds an object or a list' end) as reject_message{fields} "
         "from json_record order by row_number"
     )
