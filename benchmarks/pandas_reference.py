@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import math
 import re
 import unicodedata
@@ -33,6 +34,7 @@ class Policy:
     province_name: str = "Khánh Hòa"
     publish_minimum: int = 30  # internetatlas.vnnic.vn/i-speed: at least 30 samples a month to publish
     assess_minimum: int = 300  # 5691/BTTTT-CVT, 31/12/2024: at least 300 samples a month at every level
+    window: str = "day"  # our policy: VNNIC does not publish the length of its window
     device_minimum: int = 5  # design, rule 8: no speeds where fewer devices could be told apart
     download_targets: dict[str, float] = field(  # QĐ 36/QĐ-TTg, 11/01/2024: 4G >= 40, 5G >= 100 Mbps
         default_factory=lambda: {"4G": 40.0, "5G": 100.0}
@@ -61,8 +63,10 @@ STATISTICS = ("median", "mean", "p10", "p25", "p75", "p90", "ci_low", "ci_high")
 FIGURES = (
     *("n_measurements", "n_samples", "n_devices"),
     *(f"{metric}_{statistic}" for metric in METRICS for statistic in STATISTICS),
-    *("share_at_target", "n_missing_to_assess", "reason"),
+    *("share_at_target", "n_missing_to_publish", "n_missing_to_assess", "reason", "blank_metrics"),
 )
+TECHNOLOGIES = ("5G", "4G", "3G", "2G", "WiFi", "Cố định")
+WINDOWS = {"hour": "h", "4h": "4h", "day": "D"}  # a policy's name → pandas' name; "month" is the whole of it
 REASONS = (
     "unreadable_row",
     "missing_required",
@@ -369,6 +373,8 @@ def reference_outcomes(
     accepted["referral_code"] = accepted["referral_code"].map(
         lambda code: code.upper() if isinstance(code, str) else None
     )
+    local = pd.to_datetime(accepted["measured_at"].map(lambda moment: moment.replace(tzinfo=None)))
+    accepted["window"] = local.dt.floor(WINDOWS[policy.window]) if policy.window in WINDOWS else local.min()
     accepted["network"] = np.where(accepted["technology"].isin(MOBILE), "mobile", "fixed")
     own = "row without a device: " + accepted["source_file"] + " " + accepted["row_number"].astype(str)
     accepted["device"] = accepted["device_id"].where(accepted["device_id"].notna(), own)
@@ -442,8 +448,8 @@ def speed_figures(samples: pd.DataFrame, device_minimum: int) -> dict[str, float
 
 
 def representative_samples(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """One row per cell of `key` and device, commune, operator, technology and day: medians of what was measured."""
-    grain = list(dict.fromkeys([*key, "device", "found_commune_code", "brand", "technology", "day"]))
+    """One row per cell of `key` and device, commune, operator, technology and window: medians of what was measured."""
+    grain = list(dict.fromkeys([*key, "device", "found_commune_code", "brand", "technology", "window"]))
     return rows.groupby(grain, as_index=False, sort=False)[list(METRICS)].median()
 
 
@@ -470,13 +476,17 @@ def add_figures(units: pd.DataFrame, rows: pd.DataFrame, key: list[str], policy:
         target = cell_samples["technology"].map(policy.download_targets).astype(float)
         reached = cell_samples["download_mbps"] >= target
         share = float(reached.sum() / target.notna().sum()) if target.notna().any() else None
+        speeds = blank if reason else speed_figures(cell_samples, policy.device_minimum)
+        unmeasured = [metric for metric in METRICS if not reason and speeds[f"{metric}_median"] is None]
         lines.append(
             {
                 **counts,
-                **(blank if reason else speed_figures(cell_samples, policy.device_minimum)),
+                **speeds,
                 "share_at_target": None if reason else share,
+                "n_missing_to_publish": max(0, policy.publish_minimum - counts["n_measurements"]),
                 "n_missing_to_assess": max(0, policy.assess_minimum - counts["n_measurements"]),
                 "reason": reason,
+                "blank_metrics": ", ".join(unmeasured) or None,
             }
         )
     figures = pd.DataFrame(lines, index=units.index, columns=list(FIGURES))
@@ -486,11 +496,14 @@ def add_figures(units: pd.DataFrame, rows: pd.DataFrame, key: list[str], policy:
 def add_change(
     table: pd.DataFrame, key: list[str], previous: pd.DataFrame | None, same_unit: set[Hashable] | None = None
 ) -> pd.DataFrame:
-    """The change of the published median against the month before, or why there is none."""
+    """The change of the published median against the month before and its sign, or why there is none."""
+    interval = ["download_mbps_ci_low", "download_mbps_ci_high"]
     before: dict[Hashable, float | None] = {}
+    bounds: dict[Hashable, tuple[float, float]] = {}
     if previous is not None:
-        medians = previous["download_mbps_median"].to_numpy(dtype=object)
-        before = dict(zip(previous[key].itertuples(index=False, name=None), medians, strict=True))
+        cells = list(previous[key].itertuples(index=False, name=None))
+        before = dict(zip(cells, previous["download_mbps_median"].to_numpy(dtype=object), strict=True))
+        bounds = dict(zip(cells, previous[interval].astype(float).itertuples(index=False, name=None), strict=True))
     changes: list[float | None] = []
     reasons: list[str | None] = []
     for cell, now in zip(table[key].itertuples(index=False, name=None), table["download_mbps_median"], strict=True):
@@ -505,9 +518,70 @@ def add_change(
             reason = "blank_before"
         reasons.append(reason)
         changes.append(None if reason or now is None or then is None else publish(float(now) - float(then)))
+    signs: list[str | None] = []
+    ends = table[interval].astype(float).itertuples(index=False, name=None)
+    for cell, change, (low, high) in zip(table[key].itertuples(index=False, name=None), changes, ends, strict=True):
+        if change is None:
+            signs.append(None)
+        else:  # a comparison with NaN, the end of an interval that does not exist, is False
+            low_then, high_then = bounds[cell]
+            signs.append("up" if low > high_then else "down" if high < low_then else "unclear")
     return table.assign(
+        change_sign=pd.Series(signs, index=table.index, dtype=object),
         download_mbps_median_change=pd.Series(changes, index=table.index, dtype=object),
         change_reason=pd.Series(reasons, index=table.index, dtype=object),
+    )
+
+
+def add_mix(table: pd.DataFrame, rows: pd.DataFrame, key: list[str], policy: Policy) -> pd.DataFrame:
+    """What a cell pools: its samples by technology, and the operator with most of them."""
+    samples = dict(iter(representative_samples(rows, key).groupby(key, sort=False)))
+    lines: list[tuple[str | None, str | None, float | None]] = []
+    for cell in table[key].itertuples(index=False, name=None):
+        found = samples.get(cell)
+        if found is None or found["device"].nunique() < policy.device_minimum:
+            lines.append((None, None, None))
+            continue
+        counts = found["technology"].value_counts()
+        mix = ", ".join(f"{name} {counts[name]}" for name in TECHNOLOGIES if name in counts)
+        brands = sorted((-n, brand) for brand, n in found["brand"].value_counts().items())
+        lines.append((mix, brands[0][1], -brands[0][0] / len(found)))
+    mixed = pd.DataFrame(lines, columns=["technology_mix", "top_operator", "top_operator_share"], index=table.index)
+    return pd.concat([table, mixed.astype(object).where(mixed.notna(), None)], axis=1)
+
+
+def add_rank(table: pd.DataFrame, among: list[str]) -> pd.DataFrame:
+    """1 + how many of the same group lie wholly above, and how many have an interval at all."""
+    low = pd.to_numeric(table["download_mbps_ci_low"])
+    high = pd.to_numeric(table["download_mbps_ci_high"])
+    rank = pd.Series([None] * len(table), index=table.index, dtype=object)
+    n_ranked = rank.copy()
+    for _, group in table[low.notna()].groupby(among):
+        for index in group.index:
+            rank[index] = 1 + sum(low[other] > high[index] for other in group.index)
+            n_ranked[index] = len(group)
+    return table.assign(download_mbps_median_rank=rank, n_ranked=n_ranked)
+
+
+def add_progress(table: pd.DataFrame, rows: pd.DataFrame, horizon: date, policy: Policy) -> pd.DataFrame:
+    """Measurements a day up to `horizon`, and the day on which a commune has, or at that pace would have, enough."""
+    days = dict(iter(rows.groupby(["network", "commune_code"])["day"]))
+    paces: list[float | None] = []
+    reached: list[date | None] = []
+    for cell in table[["network", "commune_code"]].itertuples(index=False, name=None):
+        measured = sorted(days[cell]) if cell in days else []
+        pace = len(measured) / horizon.day
+        if not measured:
+            reached.append(None)
+        elif len(measured) >= policy.assess_minimum:
+            reached.append(measured[policy.assess_minimum - 1])
+        else:
+            needed = next(n for n in itertools.count(1) if n * len(measured) >= policy.assess_minimum * horizon.day)
+            reached.append(horizon.replace(day=1) + timedelta(days=needed - 1))
+        paces.append(publish(pace) if measured else None)
+    return table.assign(
+        n_measurements_per_day=pd.Series(paces, index=table.index, dtype=object),
+        assess_day=pd.Series(reached, index=table.index, dtype=object),
     )
 
 
@@ -541,24 +615,37 @@ def reference_tables(
         return add_change(add_figures(units, rows, key, policy), key, before, same_unit)
 
     ours = valid_on(communes[communes["province_code"] == policy.province_code], last)
+    in_units = rows_of_units(rows, ours)
+    same_unit = same_registry_row(communes, last, first - timedelta(days=1))
     commune = finish(
         for_both_networks(ours[["commune_code", "commune_name", "kind", "district_code", "district_name"]]),
-        rows_of_units(rows, ours),
+        in_units,
         "report_commune_month",
         ["network", "commune_code"],
-        same_registry_row(communes, last, first - timedelta(days=1)),
+        same_unit,
+    )
+    technology = finish(
+        ours[["commune_code", "commune_name", "kind"]].merge(
+            in_units[["network", "commune_code", "technology"]].drop_duplicates(), on="commune_code"
+        ),
+        in_units,
+        "report_commune_technology_month",
+        ["network", "commune_code", "technology"],
+        same_unit,
     )
     codes = codes_of_month(registry, rows, communes, organisations, first, last)
+    coded = rows[rows["code_state"] != ""]
     referral_code = finish(
         for_both_networks(codes),
-        rows[rows["code_state"] != ""],
+        coded,
         "report_referral_code_month",
         ["network", "referral_code"],
     )
+    held = rows[rows["holder_kind"] == "organisation"].assign(organisation_code=lambda kept: kept["holder_code"])
     organisation = add_per_head(
         finish(
             for_both_networks(organisations_of_month(organisations, first, last)),
-            rows[rows["holder_kind"] == "organisation"].assign(organisation_code=lambda held: held["holder_code"]),
+            held,
             "report_organisation_month",
             ["network", "organisation_code"],
         )
@@ -574,11 +661,17 @@ def reference_tables(
     )
     province = finish(province_units(commune, policy), rows, "report_province_month", ["network"])
     return {
-        "report_commune_month": commune,
-        "report_referral_code_month": referral_code,
-        "report_organisation_month": organisation,
-        "report_operator_month": operator,
-        "report_province_month": province,
+        "report_commune_month": add_progress(
+            add_rank(add_mix(commune, in_units, ["network", "commune_code"], policy), ["network"]),
+            in_units,
+            max(rows["day"], default=last),
+            policy,
+        ),
+        "report_commune_technology_month": add_rank(technology, ["network", "technology"]),
+        "report_referral_code_month": add_mix(referral_code, coded, ["network", "referral_code"], policy),
+        "report_organisation_month": add_mix(organisation, held, ["network", "organisation_code"], policy),
+        "report_operator_month": add_rank(operator, ["network", "technology"]),
+        "report_province_month": add_mix(province, rows, ["network"], policy),
         "report_quality_month": quality(outcomes, exports / month),
         "report_integrity_month": integrity(rows, codes, policy),
     }
@@ -641,7 +734,12 @@ def organisations_of_month(organisations: pd.DataFrame, first: date, last: date)
 def add_per_head(table: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(table["n_measurements"], table["headcount"], strict=True)
     per_head = [publish(n / people) if people and not pd.isna(people) else None for n, people in pairs]
-    return table.assign(n_measurements_per_head=pd.Series(per_head, index=table.index, dtype=object))
+    staff = zip(table["n_devices"], table["headcount"], strict=True)
+    share = [min(1.0, n / people) if people and not pd.isna(people) else None for n, people in staff]
+    return table.assign(
+        n_measurements_per_head=pd.Series(per_head, index=table.index, dtype=object),
+        staff_share_at_most=pd.Series(share, index=table.index, dtype=object),
+    )
 
 
 def province_units(commune: pd.DataFrame, policy: Policy) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
 
-from ispeed.contracts import COLUMNS, Contract, read_contract
+from ispeed.contracts import read_contract
 from ispeed.data_docs import Pages, describe
 from ispeed.drift import add_landed_elsewhere
 from ispeed.engine import Engine, Row, open_engine
@@ -24,8 +24,8 @@ from ispeed.errors import CheckFailed
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
 from ispeed.months import Month
+from ispeed.originals import add_originals
 from ispeed.policy import TECHNOLOGY_NETWORK, Policy, read_policy
-from ispeed.records import read_records
 from ispeed.settings import INCLUDE, Settings
 from ispeed.staging import staging_inputs
 
@@ -122,7 +122,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
         results = run_suite(
             engine, "staging_measurement", "remaining_measurement", rows="quarantine_measurement", pages=pages
         )
-        _add_originals(engine, settings, month, contract)
+        add_originals(engine, settings, month, contract, landing)
         with replaced_folder(settings.lake_of("quarantine", month)) as folder:
             engine.write_parquet(
                 "select * from quarantine_original order by source_file, row_number",
@@ -306,34 +306,3 @@ def _place(row: Row) -> str:
     if "row_number" in row:
         return f"{row['source_file']} row {row['row_number']}"
     return ", ".join(f"{name} {value}" for name, value in row.items())
-
-
-def _add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract) -> None:
-    """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
-
-    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
-    (`is_raw_line`), which may hold the device id.
-    """
-    engine.run(
-        "create or replace table original "
-        "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean)"
-    )
-    quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
-    for file in read_landing(settings, month).sources(settings, month):
-        if file.source_file in quarantined:
-            read_records(engine, settings, month, contract, file)
-            engine.run(
-                "insert into original select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack("
-                + ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
-                + ")) as varchar)), reject_text is not null "
-                "from source_record inner join quarantine_measurement using (row_number) where source_file = ?",
-                [file.source_file],
-            )
-    engine.run(
-        "create or replace table quarantine_original as select quarantine_measurement.*, "
-        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
-        "coalesce(original.is_raw_line, true) as is_raw_line "
-        "from quarantine_measurement "
-        "inner join staging_measurement using (source_file, row_number) "
-        "left join original using (source_file, row_number)"
-    )

@@ -19,6 +19,8 @@ from ispeed.settings import INCLUDE
 from ispeed.tcvn3 import register
 from ispeed.text import fold
 
+register()
+
 # The columns that staging knows, in the order of `staging_measurement.sql`.
 COLUMNS = (
     "measurement_id",
@@ -197,7 +199,6 @@ def read_contract(path: Path) -> Contract:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(str(path), str(error), "a source contract in YAML", "mend or restore the file") from error
     _check_form(places, document)
-    register()
     contract = Contract(
         name=document["name"],
         timezone=document["timezone"],

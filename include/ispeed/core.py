@@ -11,8 +11,9 @@ from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
+from ispeed.places import match_operators, match_places
 from ispeed.policy import read_policy
-from ispeed.registry import copy_registry, match_operators, match_places, read_registry
+from ispeed.registry import copy_registry, read_registry
 from ispeed.settings import Settings
 
 

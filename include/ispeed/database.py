@@ -46,7 +46,7 @@ _DECLARED = {table.name: _declare(table) for table in (*REPORT_TABLES, PUBLICATI
 
 
 class Database:
-    """The report tables and publications at a SQLAlchemy URL; tables are made where they are missing."""
+    """The report tables and publications at a SQLAlchemy URL; tables and columns are made where they are missing."""
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
@@ -56,6 +56,20 @@ class Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self._engine = sa.create_engine(parsed)
         METADATA.create_all(self._engine)
+        self._add_columns()
+
+    def _add_columns(self) -> None:
+        """Add the columns that a table of an earlier version does not have; its rows are blank there."""
+        inspector = sa.inspect(self._engine)
+        for table in METADATA.sorted_tables:
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(self._engine.dialect)
+                    with self._engine.begin() as connection:
+                        connection.execute(sa.text(f"alter table {table.name} add column {column.name} {kind}"))
+                        if self._engine.dialect.supports_comments:
+                            connection.execute(sa.schema.SetColumnComment(column))
 
     def current_revision(self, month: Month) -> int | None:
         """The latest published revision of a month, None where there is none."""

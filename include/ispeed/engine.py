@@ -22,9 +22,11 @@ _TYPES = {"text": "varchar", "integer": "bigint", "double": "double", "date": "d
 class Engine:
     """Named relations and the SQL files over them. Its database file is scratch, gone when the engine closes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory_bytes: int | None = None) -> None:
         self.database = folder / "scratch.duckdb"
         self._connection = duckdb.connect(str(self.database))
+        if memory_bytes is not None:
+            self._connection.execute(f"set memory_limit = '{memory_bytes}B'")
         self._connection.execute("set timezone = 'UTC'")
 
     def close(self) -> None:
@@ -84,10 +86,10 @@ class Engine:
 
 
 @contextmanager
-def open_engine() -> Iterator[Engine]:
-    """An engine on a scratch folder that is removed with it."""
+def open_engine(memory_bytes: int | None = None) -> Iterator[Engine]:
+    """An engine on a scratch folder that is removed with it; beyond `memory_bytes` it uses that folder."""
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
-        engine = Engine(Path(folder))
+        engine = Engine(Path(folder), memory_bytes)
         try:
             yield engine
         finally:

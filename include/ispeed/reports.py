@@ -23,18 +23,22 @@ from ispeed.tables import REPORT_TABLES, Table
 # The tables whose download median is compared with the month before: cell, key and subkey of `cell_figure`.
 _COMPARED = {
     "report_commune_month": ("commune", "commune_code", None),
+    "report_commune_technology_month": ("commune_technology", "commune_code", "technology"),
     "report_referral_code_month": ("referral_code", "referral_code", None),
     "report_organisation_month": ("organisation", "organisation_code", None),
     "report_operator_month": ("operator", "operator", "technology"),
     "report_province_month": ("province", None, None),
 }
+_PREVIOUS = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
 _STEPS = (
     "month_commune",
     "month_referral_code",
     "month_organisation",
-    "cell_listed",
     "cell_sample",
+    "cell_listed",
     "cell_value",
+    "cell_mix",
+    "commune_progress",
 )
 
 
@@ -53,7 +57,7 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
             engine.create(name, f"report/{name}.sql")
         counts = engine.rows("select distinct n from cell_value")
         engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
-        for name in ("cell_metric", "cell_figure"):
+        for name in ("cell_metric", "cell_figure", "cell_rank"):
             engine.create(name, f"report/{name}.sql")
         with replaced_folder(settings.lake_of("report", month)) as folder:
             n_rows = {}
@@ -135,14 +139,14 @@ def _add_previous(engine: Engine, settings: Settings, month: Month) -> int | Non
                     row["network"],
                     row[key] if key else "",
                     row[subkey] if subkey else "",
-                    row["download_mbps_median"],
+                    *(row[figure] for figure in _PREVIOUS),
                 )
                 for row in database.rows(table, month.previous, revision)
-                if cell != "commune" or row["commune_code"] in same_unit
+                if key != "commune_code" or row["commune_code"] in same_unit
             ]
     engine.add_rows(
         "previous_figure",
-        dict.fromkeys(("cell", "network", "cell_key", "cell_subkey"), "text") | {"download_mbps_median": "double"},
+        dict.fromkeys(("cell", "network", "cell_key", "cell_subkey"), "text") | dict.fromkeys(_PREVIOUS, "double"),
         rows,
     )
     engine.add_rows("previous_month", {"is_published": "integer"}, [(int(revision is not None),)])

@@ -37,6 +37,8 @@ class Settings:
     field_bytes_max: int = 100_000
     archive_members_max: int = 1_000
     expansion_max: int = 100
+    read_memory_bytes: int = 3_000_000_000
+    read_seconds: float = 3600.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -84,6 +86,8 @@ class Settings:
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
             archive_members_max=int(number("ISPEED_ARCHIVE_MEMBERS_MAX", cls.archive_members_max, "members")),
             expansion_max=int(number("ISPEED_EXPANSION_MAX", cls.expansion_max, "times")),
+            read_memory_bytes=int(number("ISPEED_READ_MEMORY_BYTES", cls.read_memory_bytes, "bytes")),
+            read_seconds=number("ISPEED_READ_SECONDS", cls.read_seconds, "seconds"),
         )
 
     def exports_of(self, month: Month) -> Path:

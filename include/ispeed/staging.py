@@ -6,9 +6,11 @@ import logging
 import re
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract
 from ispeed.engine import Engine, open_engine
 from ispeed.lake import month_lock, replaced_folder, write_json
@@ -36,11 +38,11 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
     landing = read_landing(settings, month)
     files: dict[str, dict[str, Any]] = {}
     folder = settings.lake_of("staging", month)
-    with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
+    with month_lock(settings, month), replaced_folder(folder) as new, reading_process(settings) as process:
         for number, file in enumerate(landing.sources(settings, month)):
-            headers = _stage_file(engine, settings, month, contract, file)
-            engine.write_parquet("select * from staging_measurement order by row_number", new / f"{number:05}.parquet")
-            n_rows = engine.value("select count(*) from staging_measurement")
+            headers, n_rows = process.call(
+                file.source_file, _stage_file, settings, month, contract, file, new / f"{number:05}.parquet"
+            )
             files[file.source_file] = {"n_rows": n_rows, **asdict(headers)}
             if headers.undeclared:
                 log.warning(
@@ -62,7 +64,18 @@ def staging_inputs(contract: Contract, landing: Landing) -> dict[str, Any]:
     }
 
 
-def _stage_file(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+def _stage_file(
+    settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path
+) -> tuple[Headers, int]:
+    with open_engine(settings.read_memory_bytes // 2) as engine:
+        headers = _read_measurements(engine, settings, month, contract, file)
+        engine.write_parquet("select * from staging_measurement order by row_number", path)
+        return headers, engine.value("select count(*) from staging_measurement")
+
+
+def _read_measurements(
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile
+) -> Headers:
     headers = read_records(engine, settings, month, contract, file)
     engine.add_rows("value_map", {"found": "text", "value": "text"}, list(_technologies(contract).items()))
     shape = contract.shape_of(file.source_file)

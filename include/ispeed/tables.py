@@ -93,6 +93,9 @@ FIGURES: Final = (
         "Tỷ lệ mẫu đạt mục tiêu",
     ),
     _count(
+        "n_missing_to_publish", "Measurements still missing to the number needed to publish (30)", "Còn thiếu đến 30"
+    ),
+    _count(
         "n_missing_to_assess", "Measurements still missing to the number needed to assess (300)", "Còn thiếu đến 300"
     ),
     _text(
@@ -100,6 +103,12 @@ FIGURES: Final = (
         "Why figures are blank: no_samples, below_publish_minimum (under 30 measurements), "
         "too_few_devices (under 5 devices)",
         "Lý do để trống",
+    ),
+    _text(
+        "blank_metrics",
+        "Metrics that are blank though the row is not, since fewer than 5 devices measured them: upload_mbps, ping_ms, "
+        "jitter_ms",
+        "Chỉ tiêu để trống",
     ),
     _number(
         "download_mbps_median_change",
@@ -111,6 +120,34 @@ FIGURES: Final = (
         "Why the change is blank: no_previous_month, new_unit (not the same unit a month ago), blank_before, blank_now",
         "Lý do không so sánh",
     ),
+    _text(
+        "change_sign",
+        "up or down where the 95 % intervals of the two months do not overlap; unclear where they do or one has none",
+        "Chiều thay đổi",
+    ),
+)
+# Where figures pool technologies and operators, they say what is in them.
+MIX: Final = (
+    _text(
+        "technology_mix",
+        "Representative samples by technology, such as '5G 12, 4G 340'; blank where there are fewer than 5 devices",
+        "Cơ cấu công nghệ",
+    ),
+    _text(
+        "top_operator",
+        "Operator with most representative samples; blank where there are fewer than 5 devices",
+        "Nhà mạng nhiều mẫu nhất",
+    ),
+    _number("top_operator_share", "Its share (0 to 1) of the representative samples", "Tỷ trọng của nhà mạng đó"),
+)
+RANK: Final = (
+    _count(
+        "download_mbps_median_rank",
+        "1 + the number of others (of the same network, and technology where it is in the key) whose 95 % interval of "
+        "the median lies wholly above: overlapping intervals share a rank; blank without an interval",
+        "Hạng tải xuống",
+    ),
+    _count("n_ranked", "How many of them have an interval", "Số được xếp hạng"),
 )
 
 
@@ -129,6 +166,32 @@ REPORT_COMMUNE_MONTH: Final = _table(
     _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
     _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
     *FIGURES,
+    *MIX,
+    *RANK,
+    _number(
+        "n_measurements_per_day",
+        "Accepted measurements a day, from the month's first day to the last that has any in the province",
+        "Lượt đo mỗi ngày",
+    ),
+    Column(
+        "assess_day",
+        "date",
+        "Day of the 300th accepted measurement; where it was not reached, the day on which it would be at the month's "
+        "pace, counted from the first day of the month (it may lie after its end)",
+        "Ngày đạt 300",
+    ),
+)
+REPORT_COMMUNE_TECHNOLOGY_MONTH: Final = _table(
+    "report_commune_technology_month",
+    "Every commune by technology, as met in the month: what report_commune_month pools",
+    ("network", "commune_code", "technology"),
+    NETWORK,
+    _text("commune_code", "Commune code of the registry as of the month", "Mã xã"),
+    _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
+    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
+    _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
+    *FIGURES,
+    *RANK,
 )
 REPORT_REFERRAL_CODE_MONTH: Final = _table(
     "report_referral_code_month",
@@ -140,6 +203,7 @@ REPORT_REFERRAL_CODE_MONTH: Final = _table(
     _text("holder_code", "Commune or organisation code of the holder", "Mã đơn vị giữ mã"),
     _text("holder_name", "Name of the holder", "Đơn vị giữ mã"),
     *FIGURES,
+    *MIX,
 )
 REPORT_ORGANISATION_MONTH: Final = _table(
     "report_organisation_month",
@@ -151,7 +215,14 @@ REPORT_ORGANISATION_MONTH: Final = _table(
     _text("organisation_kind", "department, district, youth_union, school or other", "Loại cơ quan"),
     _count("headcount", "Staff as told by the registry", "Số người"),
     _number("n_measurements_per_head", "Accepted measurements divided by headcount", "Lượt đo mỗi người"),
+    _number(
+        "staff_share_at_most",
+        "The largest share (0 to 1) of staff that can have measured at least once: devices divided by headcount, at "
+        "most 1; one person may use several devices, and others than staff may use the code",
+        "Tỷ lệ người đo tối đa",
+    ),
     *FIGURES,
+    *MIX,
 )
 REPORT_OPERATOR_MONTH: Final = _table(
     "report_operator_month",
@@ -162,6 +233,7 @@ REPORT_OPERATOR_MONTH: Final = _table(
     _text("host_network", "Network that carries the brand", "Hạ tầng mạng"),
     _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
     *FIGURES,
+    *RANK,
 )
 REPORT_PROVINCE_MONTH: Final = _table(
     "report_province_month",
@@ -174,6 +246,7 @@ REPORT_PROVINCE_MONTH: Final = _table(
     _count("n_communes_publishable", "Communes with at least 30 accepted measurements", "Số đơn vị đủ 30 lượt đo"),
     _count("n_communes_assessable", "Communes with at least 300 accepted measurements", "Số đơn vị đủ 300 lượt đo"),
     *FIGURES,
+    *MIX,
 )
 REPORT_QUALITY_MONTH: Final = _table(
     "report_quality_month",
@@ -201,6 +274,7 @@ REPORT_INTEGRITY_MONTH: Final = _table(
 
 REPORT_TABLES: Final = (
     REPORT_COMMUNE_MONTH,
+    REPORT_COMMUNE_TECHNOLOGY_MONTH,
     REPORT_REFERRAL_CODE_MONTH,
     REPORT_ORGANISATION_MONTH,
     REPORT_OPERATOR_MONTH,

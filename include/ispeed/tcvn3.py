@@ -70,7 +70,7 @@ def _find(name: str) -> codecs.CodecInfo | None:
 
 
 def register() -> None:
-    """Make `tcvn3` known to `codecs`; the contract does so before it looks at encodings."""
+    """Make `tcvn3` known to `codecs`; whoever reads contracts does so."""
     try:
         codecs.lookup("tcvn3")
     except LookupError:

@@ -16,6 +16,7 @@ import pytest
 MONTHS = ("2024-08", "2024-09", "2024-10")
 KEYS = {
     "report_commune_month": ("network", "commune_code"),
+    "report_commune_technology_month": ("network", "commune_code", "technology"),
     "report_referral_code_month": ("network", "referral_code"),
     "report_organisation_month": ("network", "organisation_code"),
     "report_operator_month": ("network", "operator", "technology"),

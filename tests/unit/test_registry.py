@@ -12,7 +12,8 @@ from openpyxl import Workbook
 
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
-from ispeed.registry import match_places, read_registry, sync_registry
+from ispeed.places import match_places
+from ispeed.registry import read_registry, sync_registry
 from ispeed.settings import INCLUDE, Settings
 from pipeline import settings_in
 

@@ -11,7 +11,8 @@ from datetime import date
 import pytest
 
 from ispeed.engine import Engine, open_engine
-from ispeed.registry import match_operators, match_places, read_registry, sync_registry
+from ispeed.places import match_operators, match_places
+from ispeed.registry import read_registry, sync_registry
 from ispeed.settings import INCLUDE
 from pipeline import settings_in
 

@@ -16,7 +16,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ispeed.months import Month
-from ispeed.tables import COUNTS, FIGURES, REPORT_TABLES, SPEEDS
+from ispeed.tables import COUNTS, FIGURES, MIX, RANK, REPORT_TABLES, SPEEDS
 from ispeed.workbook.book import SHEETS, Change, CheckLine, Content, SourceFile, WorkbookPolicy, write_workbook
 from ispeed.workbook.dump import dump
 from ispeed.workbook.style import lines_of
@@ -39,8 +39,11 @@ DANGEROUS = ["=1+1", "+84", "-5", "@SUM(A1)", "\tTab", "\rCR", "\nLF", "<r><t>x<
 
 def figures(n: int, down: float | None = None, **others: object) -> dict[str, object]:
     """The figures of a report row: `n` measurements, and speeds made from one median."""
-    row: dict[str, object] = dict.fromkeys(column.name for column in (*COUNTS, *FIGURES))
-    row |= {"n_measurements": n, "n_samples": n * 3 // 4, "n_devices": n // 3, "n_missing_to_assess": max(0, 300 - n)}
+    row: dict[str, object] = dict.fromkeys(column.name for column in (*COUNTS, *FIGURES, *MIX, *RANK))
+    row |= {"n_measurements": n, "n_samples": n * 3 // 4, "n_devices": n // 3}
+    row |= {"n_missing_to_publish": max(0, 30 - n), "n_missing_to_assess": max(0, 300 - n)}
+    if n // 3 >= 5:
+        row["technology_mix"] = f"4G {n * 3 // 4}"
     row |= {"reason": None, "change_reason": "no_previous_month"}
     if down is not None:
         for column in SPEEDS:
@@ -48,6 +51,7 @@ def figures(n: int, down: float | None = None, **others: object) -> dict[str, ob
             factor = {"median": 1.0, "mean": 1.1, "ci_low": 0.9, "ci_high": 1.15}.get(statistic, 1.0)
             row[column.name] = round(down * factor * (1 if metric.startswith("down") else 0.4), 2)
         row["share_at_target"] = 2 / 3
+        row["download_mbps_median_rank"] = 1
     return row | others
 
 
@@ -67,6 +71,8 @@ def content(**changes: object) -> Content:
             "kind": kind,
             "district_code": district,
             "district_name": of,
+            "n_measurements_per_day": row["n_measurements"] / 31 if row["n_measurements"] else None,
+            "assess_day": date(2024, 11, 5) if row["n_measurements"] else None,
             **row,
         }
         for code, name, kind, district, of, row in units
@@ -109,7 +115,13 @@ def content(**changes: object) -> Content:
             "report_commune_month": rows(*communes),
             "report_referral_code_month": rows(*codes),
             "report_organisation_month": rows(
-                {**school, "headcount": 120, "n_measurements_per_head": 0.5, **figures(60, 55.0)}
+                {
+                    **school,
+                    "headcount": 120,
+                    "n_measurements_per_head": 0.5,
+                    "staff_share_at_most": 1 / 6,
+                    **figures(60, 55.0),
+                }
             ),
             "report_operator_month": rows(*operators),
             "report_province_month": rows(province),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.fields import figure_fields, report_field
+from ispeed.workbook.fields import figure_fields, mix_field, report_field
 from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_IN_REGISTRY, text_or
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import HOLDER_KINDS, ORGANISATION_KINDS, alphabetical, kinds_of, month_text, number
 
-_ELSEWHERE = "Mạng di động (2G đến 5G). Số liệu mạng cố định và đầy đủ các phân vị ở thư mục csv kèm theo."
+_ELSEWHERE = (
+    "Mạng di động: gộp 2G đến 5G và mọi nhà mạng, cơ cấu công nghệ ghi ở từng dòng. Cơ cấu nhà mạng, số liệu theo từng "
+    "công nghệ, mạng cố định và đầy đủ các phân vị ở thư mục csv kèm theo."
+)
 
 
 def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None:
@@ -27,7 +30,7 @@ def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None
         label="Phụ lục I",
         subtitle=goes_with(content),
     )
-    fields = [*commune_fields(rows), *figure_fields(table, content.policy)]
+    fields = [*commune_fields(rows), *figure_fields(table, content.policy), mix_field(table)]
     lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
 
 
@@ -61,6 +64,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
             lambda row: HOLDER_KINDS.get(str(row["holder_kind"])) or text_or(row["holder_kind"], NOT_IN_REGISTRY),
         ),
         *figure_fields(table, content.policy, without=("n_missing_to_assess",)),
+        mix_field(table),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=2)
 
@@ -94,7 +98,9 @@ def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> Non
         ),
         report_field(table, "headcount", 56, "count", lambda row: _known(row, "headcount")),
         report_field(table, "n_measurements_per_head", 66, "speed", lambda row: _known(row, "n_measurements_per_head")),
+        report_field(table, "staff_share_at_most", 66, "share", lambda row: _known(row, "staff_share_at_most")),
         *figure_fields(table, content.policy, without=("n_missing_to_assess", "download_mbps_mean")),
+        mix_field(table),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
 

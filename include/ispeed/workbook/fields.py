@@ -7,7 +7,7 @@ from typing import Final
 
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.content import Row, WorkbookPolicy
-from ispeed.workbook.marks import figure, status
+from ispeed.workbook.marks import WITHHELD, figure, status
 from ispeed.workbook.table_sheet import Field, Kind
 
 _HEADINGS: Final = {table.name: {column.name: column.heading for column in table.columns} for table in REPORT_TABLES}
@@ -25,6 +25,7 @@ _FIGURES: Final[tuple[tuple[str, int, Kind], ...]] = (
     ("share_at_target", 60, "share"),
     ("n_missing_to_assess", 58, "count"),
     ("download_mbps_median_change", 68, "change"),
+    ("change_sign", 46, "centre"),
 )
 
 
@@ -57,3 +58,14 @@ def figure_fields(table: str, policy: WorkbookPolicy, *, without: tuple[str, ...
         ),
         Field("Trạng thái", 104, "centre", lambda row: status(row, policy)),
     ]
+
+
+def mix_field(table: str) -> Field[Row]:
+    """What is in figures that pool technologies; the operators' part stands in the csv files."""
+    return report_field(
+        table,
+        "technology_mix",
+        150,
+        "text",
+        lambda row: WITHHELD if row["technology_mix"] is None else row["technology_mix"],
+    )

@@ -22,6 +22,7 @@ NOT_APPLICABLE: Final = Mark("[–]", "không áp dụng cho dòng này")
 NOT_MEASURED: Final = Mark("[không đo]", "các lượt đo không có giá trị này, hoặc chưa đủ thiết bị có giá trị này")
 TOO_FEW_FOR_INTERVAL: Final = Mark("[ít mẫu]", "quá ít mẫu đại diện để tính khoảng tin cậy")
 NO_TARGET: Final = Mark("[không xét]", "không có mẫu 4G, 5G nào để so với mục tiêu")
+NO_PACE: Final = Mark("[chưa đo]", "không có lượt đo nào nên chưa có nhịp đo")
 NO_HEADCOUNT: Final = Mark("[chưa khai]", "chưa có số người trong danh mục cơ quan")
 NOT_IN_REGISTRY: Final = Mark("[ngoài danh mục]", "mã không có trong danh mục mã giới thiệu")
 NO_TEXT: Final = Mark("[không có]", "nguồn không có thông tin này")
@@ -30,6 +31,11 @@ EMPTIED: Final = Mark("[trống]", "ô không có giá trị")
 NONE_FOUND: Final = Mark("[không có dòng nào]", "tháng này không có trường hợp nào")
 FIRST_ISSUE: Final = Mark("[phát hành lần đầu]", "chưa có bản trước để so sánh")
 
+CHANGE_SIGNS: Final = {
+    "up": Mark("▲", "tăng, khoảng tin cậy của hai tháng không chồng lên nhau"),
+    "down": Mark("▼", "giảm, khoảng tin cậy của hai tháng không chồng lên nhau"),
+    "unclear": Mark("≈", "khoảng tin cậy của hai tháng chồng lên nhau, chưa rõ tăng hay giảm"),
+}
 CHANGE_MARKS: Final = {
     "no_previous_month": Mark("[tháng đầu]", "chưa phát hành số liệu tháng trước để so sánh"),
     "new_unit": Mark("[mới]", "tháng trước chưa có đơn vị, mã hoặc tổ hợp này"),
@@ -57,7 +63,9 @@ def figure(row: Row, column: str) -> object:
     """The published figure of a report row, or the mark that tells why there is none."""
     value = row[column]
     if value is not None:
-        return value
+        return CHANGE_SIGNS.get(str(value), value) if column == "change_sign" else value
+    if column == "change_sign":
+        return WITHHELD
     if column == "download_mbps_median_change":
         return CHANGE_MARKS.get(str(row["change_reason"]), WITHHELD)
     if row["reason"]:

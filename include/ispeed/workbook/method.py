@@ -97,8 +97,8 @@ def _statistics(content: Content) -> Iterator[_Note]:
     yield _Note(
         group,
         "Khoảng tin cậy 95%",
-        "Hai cận của trung vị theo thống kê thứ tự (phân phối nhị thức với n mẫu và xác suất 1/2). Hai khoảng chồng "
-        "lên nhau thì chưa đủ căn cứ nói nơi nào nhanh hơn.",
+        "Hai cận của trung vị theo thống kê thứ tự (phân phối nhị thức với n mẫu và xác suất 1/2). Hai khoảng "
+        "chồng lên nhau thì chưa đủ căn cứ nói nơi nào nhanh hơn.",
     )
     targets = "; ".join(f"{name} từ {number(speed)} Mbps" for name, speed in policy.targets.items())
     yield _Note(
@@ -121,7 +121,32 @@ def _statistics(content: Content) -> Iterator[_Note]:
     yield _Note(
         group,
         "Thay đổi",
-        "Trung vị tháng này trừ trung vị tháng trước như đã phát hành; chỉ so sánh khi đơn vị không đổi.",
+        "Trung vị tháng này trừ trung vị tháng trước như đã phát hành; chỉ so sánh khi đơn vị không đổi. Chiều thay "
+        "đổi chỉ ghi tăng hoặc giảm khi khoảng tin cậy 95% của hai tháng không chồng lên nhau; còn lại là chưa rõ.",
+    )
+    yield _Note(
+        group,
+        "Hạng tải xuống",
+        "Một cộng số đơn vị (hoặc nhà mạng cùng công nghệ) có khoảng tin cậy của trung vị nằm hẳn phía trên; khoảng "
+        "chồng lên nhau thì cùng hạng.",
+    )
+    yield _Note(
+        group,
+        "Cơ cấu công nghệ, nhà mạng",
+        "Số liệu của một đơn vị gộp các công nghệ di động và các nhà mạng: cơ cấu mẫu đại diện ghi ngay ở dòng đó. Số "
+        "liệu của từng công nghệ ở từng xã có trong thư mục csv (report_commune_technology_month).",
+    )
+    yield _Note(
+        group,
+        "Nhịp đo, ngày đạt",
+        "Số lượt đo chia cho số ngày từ đầu tháng đến ngày cuối cùng có số liệu của tỉnh. Ngày đạt là ngày có lượt đo "
+        f"thứ {policy.assess_minimum}; nơi chưa đạt là ngày sẽ đạt nếu giữ nguyên nhịp đo, có thể sau khi hết tháng.",
+    )
+    yield _Note(
+        group,
+        "Tỷ lệ người đo tối đa",
+        "Số thiết bị chia cho số người của cơ quan, không quá 100%: nhiều nhất bấy nhiêu người đã có thể đo ít nhất "
+        "một lần trong tháng. Một người có thể dùng nhiều thiết bị và người ngoài cơ quan có thể dùng mã.",
     )
     limits = "; ".join(f"{name} {number(speed)} Mbps" for name, speed in policy.speed_max.items())
     yield _Note(
@@ -138,6 +163,7 @@ def _marks(content: Content) -> Iterator[_Note]:
         *marks.reason_marks(content.policy).values(),
         marks.WITHHELD,
         *marks.CHANGE_MARKS.values(),
+        *marks.CHANGE_SIGNS.values(),
         marks.NOT_MEASURED,
         marks.TOO_FEW_FOR_INTERVAL,
         marks.NO_TARGET,

@@ -10,7 +10,7 @@ from xlsxwriter.worksheet import Worksheet
 from ispeed.workbook.charts import Block, insert_chart, operators_chart
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.fields import figure_fields, report_field
-from ispeed.workbook.marks import NO_TEXT, text_or
+from ispeed.workbook.marks import NO_TEXT, WITHHELD, text_or
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Heading, lay_table_sheet
 from ispeed.workbook.wording import NETWORKS, alphabetical, month_text, number
@@ -26,6 +26,10 @@ CHART_ALT: Final = (
 def operator_name(row: Row) -> str:
     """The brand as readers know it; measurements whose operator is not in the registry stand together."""
     return "Không xác định" if row["operator"] in (None, "", "unknown") else str(row["operator"])
+
+
+def _rank(row: Row) -> object:
+    return WITHHELD if row["download_mbps_median_rank"] is None else row["download_mbps_median_rank"]
 
 
 def lay_operators(
@@ -51,7 +55,7 @@ def lay_operators(
         "nha_mang",
         f"CHẤT LƯỢNG MẠNG THEO NHÀ MẠNG VÀ CÔNG NGHỆ THÁNG {month_text(content.month)}",
         f"Bảng gồm {number(len(rows))} tổ hợp nhà mạng và công nghệ. Mục tiêu tải xuống trung bình: {targets}. "
-        "Khoảng tin cậy chồng lên nhau nghĩa là chưa đủ căn cứ để xếp hạng hơn kém. "
+        "Hạng xét trong cùng công nghệ: khoảng tin cậy chồng lên nhau thì chưa đủ căn cứ nói hơn kém, nên cùng hạng. "
         "Mạng di động và mạng cố định không gộp với nhau.",
     )
     fields = [
@@ -61,6 +65,7 @@ def lay_operators(
             table, "network", 70, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))
         ),
         report_field(table, "technology", 70, "centre"),
+        report_field(table, "download_mbps_median_rank", 60, "count", _rank),
         *figure_fields(table, content.policy, without=("n_missing_to_assess",)),
     ]
     placed = lay_table_sheet(

@@ -8,8 +8,8 @@ from xlsxwriter.worksheet import Worksheet
 from ispeed.workbook.appendices import commune_fields, commune_order
 from ispeed.workbook.charts import Block, count_chart, insert_chart, progress_chart
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.fields import report_field
-from ispeed.workbook.marks import status
+from ispeed.workbook.fields import heading_of, report_field
+from ispeed.workbook.marks import NO_PACE, status
 from ispeed.workbook.style import NAVY, PALE, Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import kinds_of, month_text, number
@@ -36,19 +36,24 @@ def lay_progress(
         "tien_do_mau",
         f"TIẾN ĐỘ ĐẠT {policy.assess_minimum} LƯỢT ĐO CỦA {kinds.upper()} THÁNG {month_text(content.month)}",
         f"Bảng gồm {number(len(rows))} {kinds}, xếp từ nơi còn thiếu nhiều nhất. {number(len(short))} đơn vị còn thiếu "
-        f"tổng cộng {number(total)} lượt đo để đủ mức {policy.assess_minimum} lượt đo một tháng. Mạng di động.",
+        f"tổng cộng {number(total)} lượt đo để đủ mức {policy.assess_minimum} lượt đo một tháng. Mạng di động. "
+        "Ngày đạt: ngày có lượt đo thứ "
+        f"{policy.assess_minimum}; nơi chưa đạt là ngày sẽ đạt nếu giữ nguyên số lượt đo mỗi ngày, tính từ đầu tháng.",
     )
     fields: list[Field[Row]] = [
         *commune_fields(rows),
         report_field(table, "n_measurements", 92, "count"),
+        report_field(table, "n_missing_to_publish", 74, "count"),
         report_field(table, "n_missing_to_assess", 74, "count"),
+        report_field(table, "n_measurements_per_day", 74, "speed", lambda row: _known(row, "n_measurements_per_day")),
+        report_field(table, "assess_day", 84, "centre", lambda row: _known(row, "assess_day")),
         Field("Trạng thái", 104, "centre", lambda row: status(row, policy)),
     ]
     blocks = [block for block in (progress, missing) if block]
     placed = lay_table_sheet(
         sheet, styles, content, heading, fields, rows, frozen_columns=3, beside=_CHART_WIDTH + 16 if blocks else 0
     )
-    column = [field.heading for field in fields].index(fields[-3].heading) + 1
+    column = [field.heading for field in fields].index(heading_of(table, "n_measurements")) + 1
     sheet.conditional_format(
         placed.first_row,
         column,
@@ -80,6 +85,10 @@ def lay_progress(
         chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
         alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
         insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, (14, top))
+
+
+def _known(row: Row, column: str) -> object:
+    return NO_PACE if row[column] is None else row[column]
 
 
 def _whole(row: Row, column: str) -> int:

@@ -27,6 +27,7 @@ counted as (
         coalesce(tally.n_devices, 0) as n_devices,
         tally.n_with_target,
         tally.n_at_target,
+        greatest(params.publish_minimum - coalesce(tally.n_measurements, 0), 0) as n_missing_to_publish,
         greatest(params.assess_minimum - coalesce(tally.n_measurements, 0), 0) as n_missing_to_assess,
         case
             when tally.n_measurements is null then 'no_samples'
@@ -127,8 +128,21 @@ blanked as (
             when counted.reason is null and counted.n_with_target > 0
                 then cast(counted.n_at_target as double) / counted.n_with_target
         end as share_at_target,
+        counted.n_missing_to_publish,
         counted.n_missing_to_assess,
-        counted.reason
+        counted.reason,
+        case
+            when counted.reason is null
+                then nullif(
+                    concat_ws(
+                        ', ',
+                        case when wide.upload_mbps_median is null then 'upload_mbps' end,
+                        case when wide.ping_ms_median is null then 'ping_ms' end,
+                        case when wide.jitter_ms_median is null then 'jitter_ms' end
+                    ),
+                    ''
+                )
+        end as blank_metrics
     from counted
     left join wide
         on wide.cell = counted.cell
@@ -148,7 +162,13 @@ figure as (
             when previous_figure.cell is null then 'new_unit'
             when blanked.download_mbps_median is null then 'blank_now'
             when previous_figure.download_mbps_median is null then 'blank_before'
-        end as change_reason
+        end as change_reason,
+        case
+            when blanked.download_mbps_median is null or previous_figure.download_mbps_median is null then null
+            when blanked.download_mbps_ci_low > previous_figure.download_mbps_ci_high then 'up'
+            when blanked.download_mbps_ci_high < previous_figure.download_mbps_ci_low then 'down'
+            else 'unclear'
+        end as change_sign
     from blanked
     cross join previous_month
     left join previous_figure

@@ -1,5 +1,5 @@
 -- grain:  one row per cell (key of a report table) of the month, measured or not
--- inputs: network, month_commune, month_referral_code, month_organisation, core_measurement
+-- inputs: network, month_commune, month_referral_code, month_organisation, core_measurement, cell_sample
 -- rule:   every unit, code and organisation for both networks; operators and technologies as met
 with
 cell_listed as (
@@ -20,5 +20,9 @@ cell_listed as (
     union all
     select distinct 'operator' as cell, network, operator as cell_key, technology as cell_subkey
     from core_measurement
+    union all
+    select distinct cell, network, cell_key, cell_subkey
+    from cell_sample
+    where cell = 'commune_technology'
 )
 select * from cell_listed

@@ -1,0 +1,60 @@
+"""The original text of quarantined rows, read once more from the landed files."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from ispeed.child import reading_process
+from ispeed.contracts import COLUMNS, Contract
+from ispeed.engine import Engine, open_engine
+from ispeed.landing import LandedFile, Landing
+from ispeed.months import Month
+from ispeed.records import read_records
+from ispeed.settings import Settings
+
+
+def add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract, landing: Landing) -> None:
+    """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
+
+    The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
+    (`is_raw_line`), which may hold the device id.
+    """
+    quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
+    with tempfile.TemporaryDirectory(prefix="ispeed-") as scratch, reading_process(settings) as process:
+        wanted = Path(scratch) / "wanted.parquet"
+        engine.write_parquet("select source_file, row_number from quarantine_measurement", wanted)
+        engine.run(
+            "create or replace table original "
+            "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean)"
+        )
+        for file in landing.sources(settings, month):
+            if file.source_file in quarantined:
+                found = Path(scratch) / "found.parquet"
+                process.call(file.source_file, _write_originals, settings, month, contract, file, wanted, found)
+                engine.read_parquet("found", found)
+                engine.run("insert into original select * from found")
+    engine.run(
+        "create or replace table quarantine_original as select quarantine_measurement.*, "
+        "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
+        "coalesce(original.is_raw_line, true) as is_raw_line "
+        "from quarantine_measurement "
+        "inner join staging_measurement using (source_file, row_number) "
+        "left join original using (source_file, row_number)"
+    )
+
+
+def _write_originals(
+    settings: Settings, month: Month, contract: Contract, file: LandedFile, wanted: Path, found: Path
+) -> None:
+    fields = ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
+    with open_engine(settings.read_memory_bytes // 2) as engine:
+        read_records(engine, settings, month, contract, file)
+        engine.read_parquet("wanted", wanted)
+        engine.add_rows("file", {"source_file": "text"}, [(file.source_file,)])
+        engine.write_parquet(
+            f"select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack({fields})) as varchar)) "
+            "as original_text, reject_text is not null as is_raw_line "
+            "from file inner join wanted using (source_file) inner join source_record using (row_number)",
+            found,
+        )
