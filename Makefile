@@ -42,7 +42,7 @@ up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up
 
 contract: $(VENV)/.run ## a first source contract for an unknown export: make contract FILE=export.csv OUT=new.yaml
-	@$(BIN)/python -m ispeed contract "$(or $(FILE),$(error give the export: make contract FILE=export.csv))" $(if $(OUT),--out "$(OUT)")
+	@$(BIN)/python -m ispeed contract "$(or $(FILE),$(error give the export: make contract FILE=export.csv))" $(if $(OUT),--out "$(OUT)") $(if $(BY),--by "$(BY)")
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest $(TESTS)

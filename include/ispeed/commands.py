@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,9 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
-    contract = commands.add_parser("contract", help="draft the source contract of an unknown csv or csv.gz export")
+    contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)
     contract.add_argument("--out", metavar="YAML", type=Path, help="where to write it; else it is printed")
+    contract.add_argument("--by", metavar="YAML", type=Path, help="a contract to look at the export by, not a new one")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "up":
                 return run_up()
             case "contract":
-                return run_contract(chosen.file, chosen.out)
+                return run_contract(chosen.file, chosen.out, chosen.by)
             case _:
                 return run_docs()
     except UserError as error:
@@ -183,28 +185,42 @@ def run_up() -> int:
             time.sleep(1)
 
 
-def run_contract(file: Path, out: Path | None) -> int:
-    """Print a first contract for an export, or write it; beside it ten rows as they would be read, and its doubts."""
+def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
+    """Print a first contract for an export, or write it; beside it ten rows as they would be read, and its doubts.
+
+    With `by`, a contract that is there already, only how it would have the export read.
+    """
+    from ispeed.child import reading_process
     from ispeed.contract_draft import draft_contract
+    from ispeed.contract_preview import preview_contract
 
     if out is not None and out.exists():
         raise UserError(f"file {out}", "a file of that name", "none", "give another name: OUT=…, or remove it")
     # What staging would warn of is in the doubts.
     logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
-    draft = draft_contract(file)
-    if out is None:
-        print(draft.text)
-    else:
-        out.write_text(draft.text, encoding="utf-8")
-    # The contract alone goes where the output is sent to.
-    beside = sys.stderr if out is None else sys.stdout
+    settings = Settings.from_environment()
+    registry = settings.registry if settings.registry.exists() else INCLUDE / "registry"
+    doubts: tuple[str, ...] = ()
+    with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        contract = by or out or Path(folder) / "contract.yaml"
+        if by is None:
+            with reading_process(settings) as process:
+                draft = process.call(file.name, draft_contract, file, registry)
+            contract.write_text(draft.text, encoding="utf-8")
+            doubts = draft.doubts
+            if out is None:
+                print(draft.text)
+        preview = preview_contract(file, contract, registry)
+    # A contract that is printed goes alone where the output is sent to.
+    beside = sys.stderr if out is None and by is None else sys.stdout
     for title, lines in (
-        (f"the first {len(draft.preview)} rows as they would be read", draft.preview),
-        ("not sure", draft.doubts),
+        (f"the first {len(preview.rows)} rows as they would be read", preview.rows),
+        ("not sure", (*doubts, *preview.doubts)),
     ):
-        print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
+        if lines:
+            print(f"{title}:", *(f"  - {line}" for line in lines), sep="\n", file=beside)
     if out is not None:
-        print(f"written: {shown(out)}; read it against the doubts, then set ISPEED_SOURCE to it")
+        print(f"written: {shown(out)}; settle each doubt in it, and look again: make contract FILE=… BY={shown(out)}")
     return OK
 
 

@@ -2,246 +2,165 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from ispeed.contracts import COLUMNS, REQUIRED, read_contract
-from ispeed.engine import Row, open_engine
-from ispeed.errors import UserError
-from ispeed.export_look import (
-    Column,
-    Look,
-    look_at,
+from ispeed.column_look import (
+    SENTINELS,
+    Unit,
     marks_of,
     median_of,
     nothing_marks_of,
+    offset_of,
     poor_columns_of,
+    time_hint,
     timestamp_formats_of,
+    unit_of,
 )
-from ispeed.landing import land
+from ispeed.column_meaning import FIGURES, TECHNOLOGIES, Meaning, meanings_of, rivals_of
+from ispeed.contract_preview import PLACEHOLDERS, TIME_FORMAT, landed_alone, one_line
+from ispeed.contracts import COLUMNS, CONSTANTS, REQUIRED
+from ispeed.engine import Engine, open_engine
+from ispeed.errors import UserError
+from ispeed.export_look import Look, look_at
+from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK
+from ispeed.registry import read_registry, sync_registry
 from ispeed.settings import INCLUDE, Settings
-from ispeed.staging import stage
-from ispeed.text import fold
+from ispeed.staging import LOCAL_ZONE
+from ispeed.text import fold, split_kind
 
-N_PREVIEW: Final = 10
-_FORMAT: Final = "%d/%m/%Y %H:%M:%S"
-_LIKENESS_MIN: Final = 0.72
-_FIGURES: Final = tuple(name for name in COLUMNS if name.endswith(("_mbps", "_ms", "_pct", "_m"))) + (
-    "latitude",
-    "longitude",
-)
-# What other exports call our columns, in plain words; the headers of `ispeed.yaml` come beside them.
-_NAMES: Final = {
-    "measurement_id": ("test id", "measurement id", "result id", "uuid"),
-    "measured_at": ("date", "time", "datetime", "timestamp", "test date", "test time", "measured at", "ngay do"),
-    "device_id": ("device id", "uid", "user uid", "user id", "client id", "imei", "ip", "client ip"),
-    "referral_code": ("referral", "ref code"),
-    "province_code": ("province code",),
-    "district_code": ("district code",),
-    "district_name": ("district",),
-    "commune_code": ("commune code", "ward code"),
-    "commune_name": ("commune", "ward", "phuong xa"),
-    "operator": ("isp", "carrier", "provider", "provider name", "isp id", "operator name", "mang"),
-    "technology": ("network type", "connection type", "tech", "rat", "radio"),
-    "download_mbps": (
-        "download",
-        "dl",
-        "download speed",
-        "throughput",
-        "mean throughput",
-        "bandwidth",
-        "toc do tai xuong",
-    ),
-    "upload_mbps": ("upload", "ul", "upload speed", "toc do tai len"),
-    "ping_ms": ("ping", "latency", "rtt", "min rtt", "delay"),
-    "jitter_ms": ("jitter",),
-    "packet_loss_pct": ("packet loss", "loss"),
-    "latitude": ("lat",),
-    "longitude": ("lon", "lng", "long"),
-    "location_accuracy_m": ("accuracy", "location accuracy", "gps accuracy"),
-    "os": ("os version", "platform"),
-    "device_model": ("model", "device"),
-    "app_version": ("version",),
+_OWN_UNITS: Final = ("Mbit/s", "ms", "%", "m")
+# Any file may land, so that it can be looked at by the readers that would read it.
+_ANY_FILE: Final = {"name": "any", "timezone": "UTC", "missing": [], "columns": {}} | {
+    "shapes": [{"pattern": "*", "format": "jsonl", "timestamp_formats": [TIME_FORMAT]}]
 }
-_TECHNOLOGIES: Final = {
-    "gsm": "2G", "edge": "2G", "gprs": "2G", "umts": "3G", "hspa": "3G", "hspa+": "3G", "wcdma": "3G", "lte": "4G",
-    "lte-a": "4G", "nr": "5G", "wi-fi": "WiFi", "wlan": "WiFi", "ftth": "Cố định", "fixed": "Cố định",
-}  # fmt: skip
-_UNITS: Final = ("bit/s", "kbit/s", "mbit/s", "kbps", "bps", "gbps", "mb/s", "kb/s", "b/s", "sec", "seconds", "us", "s")
 
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """A contract as text, `doubts` on it as sentences, and the first rows of the file as it would have them read."""
+    """A contract as text, and `doubts` on it as sentences, which stand at its top too."""
 
     text: str
     doubts: tuple[str, ...]
-    preview: tuple[str, ...]
+
+
+def draft_contract(path: Path, registry: Path = INCLUDE / "registry") -> ContractDraft:
+    """Look at an export (csv, xlsx, json, jsonl, Parquet, packed as .gz or .zip) and draft its contract.
+
+    Raises `UserError` where it holds no table that could be read.
+    """
+    with landed_alone(path, registry, json.dumps(_ANY_FILE)) as (settings, month), open_engine() as engine:
+        of_registry = _add_registry(engine, settings)
+        looks, of_members = _looks(settings, month)
+        parts = [_read_part(engine, look, len(looks) > 1) for look in looks]
+    document, of_parts = _put_together(path, parts)
+    doubts = [*of_registry, *of_members, *of_parts]
+    return ContractDraft(_written(path, document, doubts), tuple(doubts))
+
+
+def _looks(settings: Settings, month: Month) -> tuple[list[Look], list[str]]:
+    """A look at each file; a member of an archive that holds no table is a doubt, unless none does."""
+    sources = read_landing(settings, month).sources(settings, month)
+    looks: list[Look] = []
+    doubts: list[str] = []
+    for file in sources:
+        try:
+            looks.append(look_at(settings, month, file))
+        except UserError as error:
+            if not file.member or (file is sources[-1] and not looks):
+                raise
+            doubts.append(
+                f"{file.source_file}: {error.found}; no month lands with a file that no shape fits: have it left out"
+            )
+    return looks, doubts
 
 
 @dataclass(frozen=True)
-class _Meaning:
-    column: Column
-    likeness: float
+class _Part:
+    """What one file, or one member of an archive, says of the contract."""
+
+    look: Look
+    meanings: Mapping[str, Meaning]
+    shape: Mapping[str, Any]
+    missing: Sequence[str]
+    units: Mapping[str, Unit]
+    values: Mapping[str, Mapping[str, str]]
+    offset: str
+    doubts: Sequence[str]
 
 
-def draft_contract(path: Path) -> ContractDraft:
-    """Look at a csv or csv.gz export and draft its contract. Raises `UserError` where it cannot be read as one."""
-    known = read_contract(INCLUDE / "sources" / "ispeed.yaml")
-    look = look_at(path)
-    meanings = _meanings(look)
+def _read_part(engine: Engine, look: Look, is_one_of_many: bool) -> _Part:
+    meanings = meanings_of(look.columns)
     doubts = list(look.doubts)
-    decimal, thousands, of_marks = marks_of(_figures(meanings) or look.columns)
+    figures = [meaning.column for name, meaning in meanings.items() if name in FIGURES]
+    decimal, thousands, of_marks = marks_of(figures or look.columns)
     missing, of_missing = nothing_marks_of(look.columns)
-    formats, of_formats = (
-        timestamp_formats_of(meanings["measured_at"].column) if "measured_at" in meanings else ([], [])
-    )
-    private = [meaning.column for name, meaning in meanings.items() if name == "device_id"]
-    if not formats:
-        doubts.append(f"no time says how times are written: {_FORMAT} stands in its place")
-    elif not any("%H" in form or "%I" in form for form in formats):
-        doubts.append(f"{meanings['measured_at'].column.header}: a day without a time; each counts as 00:00")
-    doubts += [*of_marks, *of_formats, *of_missing, *_doubts_on_meanings(look, meanings, decimal, thousands)]
-    doubts += poor_columns_of(look.columns, private)
-    utc = any(form.endswith("Z") for form in formats)
-    zone = "UTC" if utc else known.timezone
-    doubts.append(f"timezone {zone} is taken; " + ("the times end in Z" if utc else "nothing in the file says one"))
-    values, of_values = _technologies(meanings)
-    doubts += of_values
-    document = {
-        "name": path.name.partition(".")[0],
-        "timezone": zone,
-        "missing": ["", *missing],
-        "shape": {
-            "pattern": "*" + "".join(path.suffixes[-2:] if path.name.lower().endswith(".gz") else path.suffixes[-1:]),
-            "encoding": look.encoding,
-            "delimiter": look.delimiter,
-            "quote": look.quote,
-            "decimal": decimal,
-            "thousands": thousands,
-            "timestamp_formats": formats or [_FORMAT],
-        },
-        "columns": {name: meanings[name] for name in COLUMNS if name in meanings},
-        "ignored": [column.header for column in look.columns if column not in _columns(meanings)],
-        "values": values,
+    formats, of_formats, offset = _times(look, meanings)
+    units = {
+        name: unit
+        for name, meaning in meanings.items()
+        if name in FIGURES and (unit := unit_of(name, meaning.column, median_of(meaning.column, decimal, thousands)))
     }
-    missing_columns = [name for name in REQUIRED if name not in meanings]
-    text = _written(path, document, doubts, missing_columns)
-    counted, preview = _preview(path, look, text, missing_columns)
-    return ContractDraft(text, (*doubts, *counted), tuple(preview))
-
-
-def _columns(meanings: dict[str, _Meaning]) -> list[Column]:
-    return [meaning.column for meaning in meanings.values()]
-
-
-def _figures(meanings: dict[str, _Meaning]) -> list[Column]:
-    return [meaning.column for name, meaning in meanings.items() if name in _FIGURES]
-
-
-def _meanings(look: Look) -> dict[str, _Meaning]:
-    """Which column each of ours may be: by the likeness of its header, the likest first, where its values allow it."""
-    likely = sorted(
-        (
-            (_likeness(ours, column.header), -COLUMNS.index(ours), -column.place)
-            for ours in COLUMNS
-            for column in look.columns
-            if column.header and (column.filled or ours not in REQUIRED) and _may_be(ours, column)
-        ),
-        reverse=True,
+    values, of_values = _values(engine, meanings)
+    doubts += [*of_marks, *of_formats, *of_missing, *_doubts_on_meanings(look, meanings)]
+    doubts += [unit.doubt for unit in units.values() if unit.doubt]
+    doubts += poor_columns_of(look.columns, [meanings["device_id"].column] if "device_id" in meanings else [])
+    doubts += of_values
+    has_written_numbers = any(column.written for column in figures)
+    marks = {"decimal": decimal, "thousands": thousands} if look.format == "csv" or has_written_numbers else {}
+    return _Part(
+        look,
+        meanings,
+        ({} if look.format == "csv" else {"format": look.format})
+        | {**look.shape, **marks, "timestamp_formats": formats or [TIME_FORMAT]},
+        missing,
+        units,
+        values,
+        offset,
+        [f"{look.source_file}: {doubt}" for doubt in doubts] if is_one_of_many else doubts,
     )
-    meanings: dict[str, _Meaning] = {}
-    for likeness, ours, place in likely:
-        name, column = COLUMNS[-ours], look.columns[-place]
-        if likeness >= _LIKENESS_MIN and name not in meanings and column not in _columns(meanings):
-            meanings[name] = _Meaning(column, likeness)
+
+
+def _times(look: Look, meanings: Mapping[str, Meaning]) -> tuple[list[str], list[str], str]:
+    """Time formats, doubts on them, and what the times end in to say their zone."""
     if "measured_at" not in meanings:
-        dated = [c for c in look.columns if c not in _columns(meanings) and c.filled and timestamp_formats_of(c)[0]]
-        if len(dated) == 1:
-            meanings["measured_at"] = _Meaning(dated[0], 0.0)
-    return meanings
+        return (
+            [],
+            [f"nothing says how times are written: {TIME_FORMAT} stands for it"],
+            "",
+        )
+    column = meanings["measured_at"].column
+    formats, doubts = timestamp_formats_of(column)
+    if not formats and not column.has_times_alone:
+        hint = time_hint(column, look.format)
+        if look.format != "xlsx" or column.written or not hint:
+            doubts.append(f"no format fits the times of {column.header!r}: {TIME_FORMAT} stands for it")
+        doubts += [hint] if hint else []
+    elif formats and not any("%H" in form or "%-H" in form or "I" in form for form in formats):
+        doubts.append(f"{column.header}: a day without a time; each counts as 00:00")
+    return formats, doubts, offset_of(column) if formats else ""
 
 
-def _may_be(ours: str, column: Column) -> bool:
-    """Whether a column's values can be what its header may mean."""
-    if not column.filled:
-        return True
-    if ours in _FIGURES:
-        return column.share_of_numbers > 0.5
-    if ours == "measured_at":
-        return any(character.isdigit() for character in column.filled[0])
-    return True
-
-
-@cache
-def _known_names(ours: str) -> tuple[tuple[str, ...], ...]:
-    contract = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))
-    headers = contract["columns"].get(ours, {}).get("headers", ())
-    texts = [header if isinstance(header, str) else header["text"] for header in headers]
-    return tuple(filter(None, map(_words, [*texts, ours, *_NAMES[ours]])))
-
-
-def _likeness(ours: str, header: str) -> float:
-    """From 0 to 1; 1 where accents, case, units and the way of joining words are all that differs."""
-    words = _words(header)
-    return max(_likeness_of(words, known) for known in _known_names(ours)) if words else 0.0
-
-
-def _likeness_of(words: tuple[str, ...], known: tuple[str, ...]) -> float:
-    if words == known:
-        return 1.0
-    if any(words[start : start + len(known)] == known for start in range(len(words))):
-        return 0.7 + 0.25 * len(known) / len(words)
-    return SequenceMatcher(None, " ".join(words), " ".join(known)).ratio() * 0.95
-
-
-@cache
-def _words(text: str) -> tuple[str, ...]:
-    """Lower-case words without accents and units: "MeanThroughputMbps" and "mean throughput (Mbps)" are the same."""
-    plain = unicodedata.normalize("NFD", fold(_apart(text))).replace("đ", "d")
-    words = re.findall(r"[a-z0-9]+", "".join(c for c in plain if not unicodedata.combining(c)))
-    return tuple(word for word in words if word not in ("mbps", "ms", "pct", "m", "kbps", "bps")) or tuple(words)
-
-
-def _apart(text: str) -> str:
-    """The words of a name in camel case, apart."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-
-
-def _doubts_on_meanings(look: Look, meanings: dict[str, _Meaning], decimal: str, thousands: str) -> list[str]:
+def _doubts_on_meanings(look: Look, meanings: Mapping[str, Meaning]) -> list[str]:
     doubts = []
     for name, meaning in meanings.items():
         header, likeness = meaning.column.header, meaning.likeness
         if likeness < 1.0:
-            why = f"the names are alike ({likeness:.0%})" if likeness else "its values alone are times"
-            rivals = [
-                column.header
-                for column in look.columns
-                if column not in _columns(meanings) and _likeness(name, column.header) >= _LIKENESS_MIN
-            ]
+            values = "technologies" if name == "technology" else "times"
+            why = f"the names are alike ({likeness:.0%})" if likeness else f"its values alone are {values}"
+            rivals = rivals_of(name, look.columns, meanings)
             or_these = f"; it could also be {', '.join(map(repr, rivals))}" if rivals else ""
             doubts.append(f"{header!r} is taken for {name}: {why}{or_these}")
-        if name in _FIGURES:
-            doubts += _doubts_on_unit(name, meaning.column, median_of(meaning.column, decimal, thousands))
-    doubts += [
-        f"no column is {name}, which is required: name its header, or if every row has the same, say it in constants"
-        for name in REQUIRED
-        if name not in meanings
-    ]
     device = meanings.get("device_id")
     if device is not None and device.column.filled:
         value, n_rows = Counter(device.column.filled).most_common(1)[0]
@@ -250,131 +169,243 @@ def _doubts_on_meanings(look: Look, meanings: dict[str, _Meaning], decimal: str,
                 f"{device.column.header!r}: one value stands for {n_rows:,} of {len(device.column.values):,} rows; "
                 "is it a device, or a way to say that none is known?"
             )
-    not_read = [column.header for column in look.columns if column not in _columns(meanings)]
+    taken = [meaning.column for meaning in meanings.values()]
+    not_read = [column.header for column in look.columns if not any(column is other for other in taken)]
     if not_read:
         doubts.append("not read, since no column of ours has a name like theirs: " + ", ".join(map(repr, not_read)))
     return doubts
 
 
-def _doubts_on_unit(name: str, column: Column, median: float | None) -> list[str]:
-    written = _apart(column.header).lower()
-    unit = next(
-        (unit for unit in _UNITS if re.search(rf"(?<![^\W_])(?<!/){re.escape(unit)}(?![^\W_]|/)", written)), None
-    )
-    ours = name.rpartition("_")[2]
-    if ours not in ("mbps", "ms", "pct", "m"):
-        return []
-    if unit is not None and unit not in ("mbit/s", ours):
-        return [f"{column.header!r} seems to be in {unit}; {name} is in {ours}"]
-    if median is not None and ours == "mbps" and not 0.5 <= median <= 2_000:
-        return [f"{column.header!r} has the median {median:g}, which is not likely in Mbit/s: look at its unit"]
-    if median is not None and name == "ping_ms" and median < 1:
-        return [f"{column.header!r} has the median {median:g}: seconds, perhaps, and not ms"]
-    return [] if ours in written else [f"{column.header!r} names no unit; {ours} is taken"]
+# Values --------------------------------------------------------------------------------------------------------------
 
 
-def _technologies(meanings: dict[str, _Meaning]) -> tuple[dict[str, str], list[str]]:
-    """Spellings of technologies that we know the meaning of, and doubts on those that we do not."""
-    if "technology" not in meanings:
-        return {}, []
-    own = {fold(name) for name in TECHNOLOGY_NETWORK}
-    found = Counter(fold(value) for value in meanings["technology"].column.filled)
-    values = {spelling: _TECHNOLOGIES[spelling] for spelling in found if spelling in _TECHNOLOGIES}
-    unknown = [spelling for spelling in found if spelling not in own and spelling not in values]
-    doubts = [f"technology {spelling!r} is taken for {name}" for spelling, name in values.items()]
-    if unknown:
-        n_rows = sum(found[spelling] for spelling in unknown)
-        shown = ", ".join(map(repr, unknown[:8])) + (" and more" if len(unknown) > 8 else "")
-        doubts.append(f"technology: {n_rows:,} rows with {shown}; say under values.technology what they are")
+def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Spellings of technologies, operators and provinces that we know the meaning of, and doubts on the others."""
+    values: dict[str, dict[str, str]] = {}
+    doubts = []
+    for name, known, likely in (
+        ("technology", {fold(own): own for own in TECHNOLOGY_NETWORK}, TECHNOLOGIES),
+        ("operator", _operators(engine), {}),
+        ("province_code", {code: code for code in _provinces(engine).values()}, _provinces(engine)),
+    ):
+        if name not in meanings or not known:
+            continue
+        found = Counter(" ".join(text.split()) for text in meanings[name].column.filled if text not in SENTINELS)
+        means: dict[str, str] = {}
+        unknown: Counter[str] = Counter()
+        for text, n_rows in found.most_common(1_000):
+            if fold(text) in known or fold(text) in map(fold, means):
+                continue
+            meaning = (
+                likely.get(fold(text))
+                or likely.get(_plain(text))
+                or (_likest(text, known) if name == "operator" else None)
+            )
+            if meaning:
+                means[fold(text)] = meaning
+            else:
+                unknown[text] = n_rows
+        if means:
+            told = ", ".join(f"{text!r} for {meaning}" for text, meaning in means.items())
+            doubts.append(f"{name}: taken are {told}")
+        # Provinces elsewhere are as they are: that a row is outside the province is told by its flag.
+        if unknown and not (name == "province_code" and all(text.isdigit() for text in unknown)):
+            shown = ", ".join(map(repr, list(unknown)[:8])) + (" and more" if len(unknown) > 8 else "")
+            doubts.append(
+                f"{name}: {sum(unknown.values()):,} rows with {shown}; say under values.{name} what they are"
+                + (", or add the spelling to the registry's operators" if name == "operator" else "")
+            )
+        if means:
+            values[name] = means
     return values, doubts
 
 
-def _written(path: Path, document: dict[str, Any], doubts: Sequence[str], missing_columns: Sequence[str]) -> str:
+def _likest(text: str, known: Mapping[str, str]) -> str | None:
+    """The brand that a text names, or is nearly spelled like; None where none is, or two are."""
+    words = _apart(text)
+    spellings = {_apart(spelling): brand for spelling, brand in known.items()}
+    named = {brand for spelling, brand in spellings.items() if spelling in words}
+    if not named:
+        ratio_of = {spelling: SequenceMatcher(None, words, spelling).ratio() for spelling in spellings}
+        best = max(0.85, *ratio_of.values())
+        named = {spellings[spelling] for spelling, ratio in ratio_of.items() if ratio == best}
+    return named.pop() if len(named) == 1 else None
+
+
+def _apart(text: str) -> str:
+    """The words of a text without accents and marks, a space around each."""
+    return f" {' '.join(re.findall('[a-z0-9]+', _plain(text)))} "
+
+
+def _add_registry(engine: Engine, settings: Settings) -> list[str]:
+    """Make the registry relations of the engine; a doubt where it cannot be read."""
+    try:
+        sync_registry(settings)
+    except UserError as error:
+        return [f"operators and provinces were not compared: the registry cannot be read ({one_line(error.where)})"]
+    read_registry(engine, settings.lake / "registry")
+    return []
+
+
+def _operators(engine: Engine) -> dict[str, str]:
+    if not _has_registry(engine):
+        return {}
+    return {row["spelling"]: row["brand"] for row in engine.rows("select spelling, brand from operator")}
+
+
+def _provinces(engine: Engine) -> dict[str, str]:
+    """The code of each province by its name, without Tỉnh, with accents and without."""
+    if not _has_registry(engine):
+        return {}
+    rows = engine.rows("select distinct province_name, province_code from commune where province_name is not null")
+    return {
+        spelled: row["province_code"]
+        for row in rows
+        for text in (row["province_name"], split_kind(row["province_name"])[1])
+        for spelled in (fold(text), _plain(text))
+    }
+
+
+def _has_registry(engine: Engine) -> bool:
+    return bool(engine.value("select count(*) from duckdb_views() where view_name = 'operator'"))
+
+
+def _plain(text: str) -> str:
+    """Folded, without accents."""
+    letters = unicodedata.normalize("NFD", fold(text)).replace("đ", "d")
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+# The contract --------------------------------------------------------------------------------------------------------
+
+
+def _put_together(path: Path, parts: Sequence[_Part]) -> tuple[dict[str, Any], list[str]]:
+    """One contract of all parts: each file's shape, and every header that a column has in any of them."""
+    doubts = [doubt for part in parts for doubt in part.doubts]
+    headers: dict[str, list[str]] = {}
+    column_of: dict[str, str] = {}
+    units: dict[str, str] = {}
+    for part in parts:
+        for name in COLUMNS:
+            if name not in part.meanings:
+                continue
+            header = part.meanings[name].column.header
+            if column_of.setdefault(fold(header), name) != name:
+                doubts.append(
+                    f"{part.look.source_file}: {header!r} is {column_of[fold(header)]} in another file, not {name}"
+                )
+                continue
+            if header not in headers.setdefault(name, []):
+                headers[name].append(header)
+            unit = part.units[name].name if name in part.units else ""
+            if unit and units.setdefault(name, unit) != unit:
+                doubts.append(
+                    f"{part.look.source_file}: {name} is in {unit} here and in {units[name]} in another file, and one "
+                    "contract cannot read both"
+                )
+    missing_columns = [name for name in REQUIRED if name not in headers]
+    doubts += [
+        f"no column is {name}, which is required: name its header"
+        + (", or if every row has the same, say it in constants" if name in CONSTANTS else "")
+        for name in missing_columns
+    ]
+    doubts += [
+        f"{part.look.source_file}: no column is {name}, which is required"
+        for part in parts
+        for name in REQUIRED
+        if name not in part.meanings and name in headers
+    ]
+    zone, question = _zone({part.offset for part in parts if "measured_at" in part.meanings})
+    marks = dict.fromkeys(mark for part in parts for mark in part.missing)
+    return {
+        "name": path.name.partition(".")[0],
+        "timezone": zone,
+        "missing": ["", *(int(mark) if mark in SENTINELS else mark for mark in marks)],
+        "shapes": _shapes(parts),
+        "columns": {
+            name: {"headers": headers[name]}
+            | ({"unit": units[name]} if units.get(name, _OWN_UNITS[0]) not in _OWN_UNITS else {})
+            | ({"required": True} if name in REQUIRED else {})
+            for name in COLUMNS
+            if name in headers
+        },
+        "ignored": list(
+            dict.fromkeys(
+                column.header
+                for part in parts
+                for column in part.look.columns
+                if column.header and fold(column.header) not in column_of
+            )
+        ),
+        "values": {
+            name: dict(pair for part in parts for pair in part.values.get(name, {}).items())
+            for name in COLUMNS
+            if any(name in part.values for part in parts)
+        },
+        "missing_columns": missing_columns,
+    }, [*doubts, question]
+
+
+def _zone(offsets: set[str]) -> tuple[str, str]:
+    """The time zone, and the question whether it is right."""
+    offset = offsets.pop() if len(offsets) == 1 else ""
+    plain = offset.replace(":", "")
+    if offset and (plain == "Z" or plain[1:] in ("00", "0000")):
+        return "UTC", f"timezone UTC is taken: the times end in {offset}"
+    if plain in ("+07", "+0700"):
+        return LOCAL_ZONE, f"timezone {LOCAL_ZONE} is taken: the times end in {offset}"
+    if offset:
+        # Names of this kind count the other way: Etc/GMT-9 is nine hours before UTC.
+        zone = f"Etc/GMT{'-' if plain[0] == '+' else '+'}{int(plain[1:3])}"
+        return zone, f"timezone {zone} is taken: the times end in {offset}"
+    return LOCAL_ZONE, f"timezone: in which zone are the times? Nothing in the file says one; {LOCAL_ZONE} is taken"
+
+
+def _shapes(parts: Sequence[_Part]) -> list[dict[str, Any]]:
+    """A shape for each kind of name; a file that is written unlike another of its kind has one by its own name."""
+    by_pattern: dict[str, Mapping[str, Any]] = {}
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for part in parts:
+        name = part.look.source_file.lower().rpartition("/")[2]
+        suffixes = Path(name).suffixes
+        pattern = "*" + "".join(suffixes[-2:] if name.endswith(".gz") else suffixes[-1:])
+        if by_pattern.setdefault(pattern, part.shape) != part.shape:
+            by_name[glob.escape(name)] = part.shape
+    return [{"pattern": pattern, **shape} for pattern, shape in (by_name | by_pattern).items()]
+
+
+def _written(path: Path, document: Mapping[str, Any], doubts: Sequence[str]) -> str:
     """The contract in YAML, its doubts above it as comments."""
-    shape = document["shape"]
     lines = [
-        f"# A first contract for {_line(path.name)}, drafted by `make contract`. Not sure:",
-        *(f"# - {_line(doubt)}" for doubt in doubts),
-        f"name: {_scalar(document['name'])}",
+        f"# A first contract for {one_line(path.name)}, drafted by `make contract`. Not sure:",
+        *(f"# - {one_line(doubt)}" for doubt in doubts),
+        f"name: {_flow(document['name'])}",
         f"timezone: {document['timezone']}",
-        f"missing: {_list(document['missing'])}",
+        f"missing: {_flow(document['missing'])}",
         "",
         "shapes:",
-        f"  - pattern: {_scalar(shape['pattern'])}",
-        *(
-            f"    {key}: {_list(value) if isinstance(value, list) else _scalar(value)}"
-            for key, value in shape.items()
-            if key != "pattern"
-        ),
-        "",
-        "columns:" if document["columns"] else "columns: {}",
     ]
-    for name, meaning in document["columns"].items():
-        required = ", required: true" if name in REQUIRED else ""
-        lines.append(f"  {name}: {{headers: {_list([meaning.column.header])}{required}}}")
-    lines += ["", f"ignored: {_list(document['ignored'])}"]
+    for shape in document["shapes"]:
+        lines += [
+            f"  {'- ' if key == 'pattern' else '  '}{key}: {value if key in ('format', 'encoding') else _flow(value)}"
+            for key, value in shape.items()
+        ]
+    lines += ["", "columns:" if document["columns"] else "columns: {}"]
+    for name, column in document["columns"].items():
+        said = ", ".join(f"{key}: {value if key == 'unit' else _flow(value)}" for key, value in column.items())
+        lines.append(f"  {name}: {{{said}}}")
+    lines += ["", f"ignored: {_flow(document['ignored'])}"]
     if document["values"]:
-        lines += ["values:", "  technology:"]
-        lines += [f"    {_scalar(spelling)}: {_scalar(name)}" for spelling, name in document["values"].items()]
-    if missing_columns:
-        examples = {"technology": "Cố định", "measured_at": "01/10/2024 00:00:00", "download_mbps": "0"}
+        lines.append("values:")
+        for name, meanings in document["values"].items():
+            lines += [f"  {name}:", *(f"    {_flow(text)}: {_flow(value)}" for text, value in meanings.items())]
+    constants = [name for name in document["missing_columns"] if name in PLACEHOLDERS]
+    if constants:
         lines += ["# What is the same for every row and in no column:", "# constants:"]
-        lines += [f"#   {name}: {_scalar(examples[name])}" for name in missing_columns]
+        lines += [f"#   {name}: {_flow(PLACEHOLDERS[name])}" for name in constants]
     return "\n".join(lines) + "\n"
 
 
-def _scalar(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(map(_scalar, texts)) + "]"
-
-
-def _line(text: str) -> str:
-    """Text that cannot end the comment that it stands in."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-
-
-def _preview(path: Path, look: Look, contract: str, missing_columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What staging makes of the file: a sentence on how many rows it reads, and the first rows, a line each."""
-    month = Month(2000, 1)
-    with tempfile.TemporaryDirectory(prefix="ispeed-") as name:
-        folder = Path(name)
-        source = folder / "contract.yaml"
-        # Required columns that nobody named yet are empty here, so that the others can be looked at.
-        constants = "".join(f"\n  {column}: ''" for column in missing_columns)
-        source.write_text(contract + (f"constants:{constants}\n" if constants else ""), encoding="utf-8")
-        defaults = Settings.from_environment({"ISPEED_VAR": name, "ISPEED_DEVICE_KEY": "preview"})
-        settings = replace(defaults, source=source)
-        settings.exports_of(month).mkdir(parents=True)
-        shutil.copyfile(path, settings.exports_of(month) / path.name)
-        try:
-            land(settings, month)
-            stage(settings, month)
-        except UserError as error:
-            return [f"the file cannot be read by this contract yet: {_line(error.found)}"], []
-        with open_engine() as engine:
-            engine.read_parquet("staging", *settings.lake_of("staging", month).glob("*.parquet"))
-            absent = [f"{column} is null" for column in _needed(missing_columns)]
-            unread = engine.rows(
-                "select count(*) as n_rows, count(*) filter (where read_error is not null) as n_unreadable, "
-                f"count(*) filter (where read_error is null and ({' or '.join(absent) or 'false'})) as n_empty "
-                "from staging"
-            )[0]
-            rows = engine.rows("select * from staging order by row_number limit ?", [N_PREVIEW])
-    counted = (
-        f"by this contract, of {unread['n_rows']:,} rows {unread['n_unreadable']:,} would be unreadable and "
-        f"{unread['n_empty']:,} more lack what is required"
-    )
-    return [counted], [_shown(row) for row in rows]
-
-
-def _needed(missing_columns: Sequence[str]) -> list[str]:
-    return [column for column in REQUIRED if column not in missing_columns]
-
-
-def _shown(row: Row) -> str:
-    hidden = ("source_file", "row_number", "measured_at_text", "measurement_key", "received_at")
-    cells = [f"{name}={value}" for name, value in row.items() if name not in hidden and value is not None]
-    return f"row {row['row_number']}: " + _line(", ".join(cells))
+def _flow(value: Any) -> str:
+    """A value as JSON, which YAML reads too."""
+    return json.dumps(value, ensure_ascii=False)

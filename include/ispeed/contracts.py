@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
 from ispeed.errors import UserError
+from ispeed.legacy_codecs import register
 from ispeed.months import Month
+from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.settings import INCLUDE
-from ispeed.tcvn3 import register
 from ispeed.text import fold
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 register()
 
@@ -48,6 +54,22 @@ COLUMNS = (
 )
 CODES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in ("id", "code"))
 REQUIRED = ("measured_at", "technology", "download_mbps")
+# Columns of words, which other systems spell in their own way: a contract may say what their values mean.
+WORDS = (
+    "referral_code",
+    "province_code",
+    "district_code",
+    "district_name",
+    "commune_code",
+    "commune_name",
+    "operator",
+    "technology",
+    "os",
+    "device_model",
+    "app_version",
+)
+# Columns that may be the same for every row. One id, device or figure for all of them would make something up.
+CONSTANTS = ("measured_at", *WORDS)
 
 # A unit of an export by (times, per): value × times ÷ per is in our unit, which the column's name ends with. One of
 # the two is 1, so that the result is rounded once.
@@ -105,7 +127,8 @@ class Contract:
     """One export format. `headers` maps each of our columns to the headers it may have.
 
     `missing` are texts that stand for nothing, `missing_figures` numbers that do, however they are written. `units` are
-    those of columns that are not in ours.
+    those of columns that are not in ours. `values` says by column what folded texts mean, `constants` what every row
+    has.
     """
 
     name: str
@@ -132,7 +155,7 @@ class Contract:
         """
         names = {file_name.lower(), file_name.lower().rpartition("/")[2]}
         for shape in self.shapes:
-            if any(fnmatchcase(name, shape.pattern) for name in names):
+            if any(fnmatchcase(name, shape.pattern.lower()) for name in names):
                 return shape
         raise UserError(
             f"file {file_name}",
@@ -220,6 +243,7 @@ def read_contract(path: Path) -> Contract:
         },
     )
     _check_columns(places, document)
+    _check_values(places, document)
     _check_contract(places, contract)
     return contract
 
@@ -228,7 +252,11 @@ Key = tuple[str | int, ...]
 
 
 class _Places:
-    """Where in the file each key stands. Raises `UserError` where a key is there twice: YAML would take the last."""
+    """Where in the file each key stands.
+
+    Raises `UserError` where a key is there twice, of which YAML would take the last, or is no text: without quotes 056
+    is 46, and no is false.
+    """
 
     def __init__(self, path: Path, root: yaml.Node | None) -> None:
         self._path = path
@@ -241,6 +269,13 @@ class _Places:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 inner = (*key, str(name.value))
+                if name.tag != "tag:yaml.org,2002:str":
+                    raise UserError(
+                        f"{self._path}, line {name.start_mark.line + 1}, {_dotted(inner)}",
+                        f"{name.value}, which YAML does not read as text",
+                        "a text as key",
+                        f'write it in quotes: "{name.value}"',
+                    )
                 if inner in self._line_of:
                     raise UserError(
                         f"{self._path}, line {name.start_mark.line + 1}, {_dotted(inner)}",
@@ -270,18 +305,27 @@ def _dotted(key: Key) -> str:
 
 def _check_form(places: _Places, document: Any) -> None:
     """Raise `UserError` naming the first key that the schema of contracts does not allow."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match  # a third of a second, and only where a contract is read
+    from jsonschema import Draft202012Validator  # a third of a second, and only where a contract is read
 
     schema = json.loads((INCLUDE / "sources" / "contract.schema.json").read_text(encoding="utf-8"))
-    error = best_match(Draft202012Validator(schema).iter_errors(document))
-    if error is not None:
+    errors = [
+        ((*error.absolute_path, *_unknown_key(error)), error)
+        for error in Draft202012Validator(schema).iter_errors(document)
+    ]
+    if errors:
+        key, error = min(errors, key=lambda found: places.line_of(found[0]))
         raise UserError(
-            places.where(*error.absolute_path),
-            error.message,
+            places.where(*key),
+            "a key that files of this format do not have" if error.validator == "not" else error.message,
             "what include/sources/contract.schema.json allows",
             "compare with include/sources/ispeed.yaml",
         )
+
+
+def _unknown_key(error: ValidationError) -> tuple[str, ...]:
+    """The first key that the schema does not know; such an error itself names only what holds it."""
+    unknown = re.search(r"\('([^']*)' was unexpected\)|\('([^']*)', ", error.message)
+    return (unknown[1] or unknown[2],) if unknown and "dditionalProperties" in str(error.validator) else ()
 
 
 def _read_shape(shape: dict[str, Any]) -> Shape:
@@ -297,12 +341,11 @@ def _written(mark: str | float) -> str:
 
 
 def _check_columns(places: _Places, document: dict[str, Any]) -> None:
-    for part in ("columns", "constants", "values"):
+    for part, allowed in (("columns", COLUMNS), ("constants", CONSTANTS), ("values", WORDS)):
         for name in document.get(part, ()):
-            if name not in COLUMNS:
-                raise UserError(
-                    places.where(part, name), "not a column of ours", ", ".join(COLUMNS), "correct the name"
-                )
+            if name not in allowed:
+                what = "no column that this can be said of" if name in COLUMNS else "not a column of ours"
+                raise UserError(places.where(part, name), what, ", ".join(allowed), "correct or remove it")
     means: dict[str, str] = {}
     for column, entry in document["columns"].items():
         for place, header in enumerate(map(_read_header, entry["headers"])):
@@ -314,6 +357,13 @@ def _check_columns(places: _Places, document: dict[str, Any]) -> None:
                     "each header for one column",
                     "remove it from one of them",
                 )
+        if column in document.get("constants", ()):
+            raise UserError(
+                places.where("constants", column),
+                "a constant for a column that has headers",
+                "one of the two: a constant would hide what the file says",
+                f"remove it, or columns.{column}",
+            )
         known = UNITS.get(column.rpartition("_")[2], {})
         if "unit" in entry and entry["unit"] not in known:
             raise UserError(
@@ -322,6 +372,40 @@ def _check_columns(places: _Places, document: dict[str, Any]) -> None:
                 " or ".join(known) or "no unit for this column",
                 "correct or remove it",
             )
+    for place, text in enumerate(document.get("ignored", ())):
+        if fold(text) in means:
+            raise UserError(
+                places.where("ignored", place),
+                f"{text!r}, which is also a header of {means[fold(text)]}",
+                "a header that is either read or not",
+                "remove it from one of them",
+            )
+
+
+def _check_values(places: _Places, document: dict[str, Any]) -> None:
+    """What texts are said to mean: each text one thing, none of them also nothing, and technologies that there are."""
+    nothing = {fold(mark) for mark in document["missing"] if isinstance(mark, str)}
+    for column, mapping in document.get("values", {}).items():
+        seen: dict[str, str] = {}
+        for text, value in mapping.items():
+            where = places.where("values", column, text)
+            if seen.setdefault(fold(text), text) != text:
+                raise UserError(
+                    where, f"the same text as {seen[fold(text)]!r}, but for case or marks", "it once", "remove one"
+                )
+            if fold(text) in nothing:
+                raise UserError(
+                    where, "a text that stands for nothing", "a text that is not in missing", "remove it from one"
+                )
+            if column == "technology":
+                _check_technology(where, value)
+    if "technology" in document.get("constants", {}):
+        _check_technology(places.where("constants", "technology"), document["constants"]["technology"])
+
+
+def _check_technology(where: str, name: str) -> None:
+    if name not in TECHNOLOGY_NETWORK:
+        raise UserError(where, repr(name), " or ".join(TECHNOLOGY_NETWORK), "correct it")
 
 
 def _check_contract(places: _Places, contract: Contract) -> None:
@@ -331,7 +415,15 @@ def _check_contract(places: _Places, contract: Contract) -> None:
         raise UserError(
             places.where("timezone"), repr(contract.timezone), "a zone such as Asia/Ho_Chi_Minh", "correct it"
         ) from error
+    patterns = [shape.pattern.lower() for shape in contract.shapes]
     for place, shape in enumerate(contract.shapes):
+        if (first := patterns.index(patterns[place])) < place:
+            raise UserError(
+                places.where("shapes", place, "pattern"),
+                f"{shape.pattern!r}, the same as shape {first}, which every such file is read by",
+                "another pattern",
+                "put the two together, or tell the files apart by their names",
+            )
         try:
             b"0000".decode(shape.encoding, "replace")
         except (LookupError, UnicodeError) as error:
@@ -348,3 +440,62 @@ def _check_contract(places: _Places, contract: Contract) -> None:
                 "decimal '.' or ',' and another mark (or none) for thousands",
                 "declare how the export writes numbers",
             )
+        _check_times(places, place, shape, contract.constants.get("measured_at"))
+
+
+def _check_times(places: _Places, place: int, shape: Shape, constant: str | None) -> None:
+    """No two formats that the same digits fit: whichever stood first would decide which is day and which is month."""
+    forms: dict[str, str] = {}
+    for number, form in enumerate(shape.timestamp_formats):
+        if re.search(r"%-.%|%\w%-", form):
+            raise UserError(
+                places.where("shapes", place, "timestamp_formats", number),
+                f"{form}: numbers of one or two digits with nothing between them",
+                "a mark between them, or numbers of two digits",
+                "correct the format; if the export is so, ask for another",
+            )
+        padded = form.replace("%-", "%")
+        other = forms.setdefault(timestamp_pattern(padded), padded)
+        if other != padded:
+            raise UserError(
+                places.where("shapes", place, "timestamp_formats", number),
+                f"{form}, which the same texts fit as {other}",
+                "formats that tell a text apart",
+                "declare the one that the export has; files that differ need a shape each",
+            )
+    if constant is not None and not any(reads_time(form, constant) for form in shape.timestamp_formats):
+        raise UserError(
+            places.where("constants", "measured_at"),
+            repr(constant),
+            " or ".join(shape.timestamp_formats) + f", as shape {shape.pattern} has it",
+            "write the time as the shapes declare it",
+        )
+
+
+_DIGITS = {"%d": 2, "%m": 2, "%Y": 4, "%y": 2, "%H": 2, "%I": 2, "%M": 2, "%S": 2, "%j": 3}
+
+
+def timestamp_pattern(form: str) -> str:
+    """A format's regular expression: strptime alone would also take 1/10/24 for %d/%m/%Y. %-d has one digit or two."""
+    return "".join(
+        f"[0-9]{{{_DIGITS[part]}}}"
+        if part in _DIGITS
+        else f"[0-9]{{1,{_DIGITS['%' + part[2:]]}}}"
+        if part.startswith("%-")
+        else ".+"
+        if part.startswith("%")
+        else re.escape(part)
+        for part in re.split(r"(%-?[A-Za-z])", form)
+    )
+
+
+def reads_time(form: str, text: str) -> bool:
+    """Whether staging reads a text by this format."""
+    if not re.fullmatch(timestamp_pattern(form), text):
+        return False
+    try:
+        # Python has no %-d, %g (milliseconds) or %n (nanoseconds); DuckDB has.
+        datetime.strptime(text, form.replace("%-", "%").replace("%g", "%f").replace("%n", "%f"))
+    except ValueError:
+        return False
+    return True

@@ -212,7 +212,8 @@ def _content(
         *read_step(settings, "core", month, "build_core")["results"],
         *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
     ]
-    files = read_step(settings, "staging", month, "stage")["files"]
+    staging = read_step(settings, "staging", month, "stage")
+    files = staging["files"]
     next_month = month.next.next
     return Content(
         month=month,
@@ -257,6 +258,7 @@ def _content(
         is_sample=landing.is_sample,
         absent_columns={name: file["absent"] for name, file in files.items()},
         undeclared_headers={name: file["undeclared"] for name, file in files.items()},
+        constants=staging["constants"],
         previous_province=previous_province,
     )
 

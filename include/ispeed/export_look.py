@@ -1,98 +1,117 @@
-"""What an unknown export's bytes and values say of how it is written, and where they leave a doubt.
+"""What an unknown export looks like: its format, how it is written, its columns, and where that leaves a doubt.
 
 Nothing here reads a month: the pipeline reads what a source contract declares. This is for who writes the first one.
+The files are opened by the same readers, within the same bounds.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import statistics
-import unicodedata
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
+from datetime import date
 from itertools import islice
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from ispeed import tcvn3
+import duckdb
+
+from ispeed.archives import opened
+from ispeed.column_look import Column
+from ispeed.column_meaning import likeness_of_header
+from ispeed.contracts import Shape
+from ispeed.engine import open_engine
 from ispeed.errors import UserError
+from ispeed.landing import LandedFile
+from ispeed.months import Month
+from ispeed.records.delimited import plain_text
+from ispeed.records.headers import check_columns
+from ispeed.records.json_text import load_array, load_lines, pointer_to, read_keys
+from ispeed.records.parquet import opened_parquet, text_of_field
+from ispeed.records.sheet import HEADER_ROWS, header_texts, opened_workbook, text_of_cell
+from ispeed.settings import INCLUDE, Settings
+from ispeed.text_encoding import read_text
 
-BYTES_MAX: Final = 64 << 20
-_ENCODINGS: Final = ("utf-8", "tcvn3", "cp1258", "cp1252", "gb18030")
+BYTES_MAX: Final = 16 << 20
+ROWS_MAX: Final = 100_000
+_MACROS: Final = INCLUDE / "sql" / "staging" / "macros.sql"
 _DELIMITERS: Final = (",", ";", "\t", "|")
-_VOWELS: Final = "aăâeêioôơuưy"
-_TONES: Final = ("", "\u0300", "\u0301", "\u0309", "\u0303", "\u0323")
-_VIETNAMESE: Final = frozenset(
-    letter
-    for lower in [*(unicodedata.normalize("NFC", vowel + tone) for vowel in _VOWELS for tone in _TONES), "đ"]
-    for letter in (lower, lower.upper())
-)
-_WORD: Final = re.compile(r"""[^\s,;|"']*[^\x00-\x7f\s][^\s,;|"']*""")
-# Decimal and thousands marks in the order in which they are taken where several fit.
-_MARKS: Final = ((".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", " "))
-_DAYS: Final = (
-    "%d/%m/%Y",
-    "%Y-%m-%d",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%d.%m.%Y",
-    "%Y%m%d",
-    "%d/%m/%y",
-)
-_TIMES: Final = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M:%SZ", "T%H:%M:%S.%fZ", " %H:%M:%S.%f", " %I:%M:%S %p")
-_DIGITS: Final = {"%d": 2, "%m": 2, "%Y": 4, "%y": 2, "%H": 2, "%I": 2, "%M": 2, "%S": 2}
-# Written for "nothing" by programs that have no other way; no figure of a speed test.
-SENTINELS: Final = frozenset({"2147483647", "-2147483648", "4294967295", "9223372036854775807", "-9999", "-999"})
-_MAYBE_SENTINELS: Final = frozenset({"-1", "255", "65535", "32767", "999", "9999", "99999", "999999"})
-_WORDS_FOR_NOTHING: Final = frozenset({"null", "none", "nan", "n/a", "na", "#n/a", "-", "--", "\\n", "(null)", "nil"})
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the sample: its header, its place, and its values as written, without outer spaces."""
-
-    header: str
-    place: int
-    values: tuple[str, ...]
-
-    @cached_property
-    def filled(self) -> list[str]:
-        return [value for value in self.values if value and value.lower() not in _WORDS_FOR_NOTHING]
-
-    @cached_property
-    def share_of_numbers(self) -> float:
-        filled = [value for value in self.filled if value not in SENTINELS]
-        return sum(_looks_like_number(value) for value in filled) / len(filled) if filled else 0.0
+# Dates that a file keeps as such are written so by the readers, which nobody can take for day and month exchanged.
+_PROVISIONAL: Final = Shape("*", ("%Y-%m-%d %H:%M:%S",))
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a file. `doubts` are sentences on what the bytes and values do not settle."""
+    """What was seen of a file, or of a member of an archive.
 
-    encoding: str
-    delimiter: str
-    quote: str
+    `shape` holds what a contract's shape would declare beside pattern, marks and time formats. `doubts` are sentences
+    on what the bytes do not settle.
+    """
+
+    source_file: str
+    format: str
+    shape: Mapping[str, Any]
     columns: tuple[Column, ...]
-    n_rows: int
-    is_whole: bool
     doubts: tuple[str, ...]
 
 
-def look_at(path: Path) -> Look:
-    """Look at a csv or csv.gz file (its first 64 MiB). Raises `UserError` where it is neither, or holds no table."""
-    data, is_whole = _read(path)
+def look_at(settings: Settings, month: Month, file: LandedFile) -> Look:
+    """Look at a landed file: its first 16 MiB of text, or 100,000 rows.
+
+    Raises `UserError` where the file is damaged, beyond a bound, or holds no table.
+    """
+    with opened(settings, month, file) as source:
+        data = b""
+        while len(data) <= BYTES_MAX and (block := source.read(1 << 20)):
+            data += block
+    format = _format_of(file.source_file, data)
+    match format:
+        case "xlsx":
+            look = _look_at_sheet(settings, month, file)
+        case "parquet":
+            look = _look_at_parquet(settings, month, file)
+        case "json" | "jsonl":
+            look = _look_at_json(settings, month, file, format, data)
+        case _:
+            look = _look_at_text(file, data)
+    if not any(column.values for column in look.columns):
+        raise UserError(
+            f"file {file.source_file}", "no row under a header", "a header row and measurements", "give a fuller file"
+        )
+    return look
+
+
+def _format_of(source_file: str, data: bytes) -> str:
+    """The format by the first bytes, whatever the name says; a name that the readers would go by must fit them."""
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    start = data[:4096].decode("utf-16" if is_wide else "utf-8-sig", errors="replace").lstrip()
+    found, expected, remedy = "", "", "export it as csv, xlsx, json, jsonl or Parquet"
+    if data.startswith(b"\x1f\x8b"):
+        found, expected, remedy = "gzip bytes", "a name that ends in .gz", "rename the file"
+    elif data.startswith(b"PK\x03\x04") and b"[Content_Types].xml" not in data and b"xl/" not in data:
+        found, expected, remedy = "a zip archive", "a name that ends in .zip", "rename the file"
+    elif data.startswith(b"\xd0\xcf\x11\xe0"):
+        found, expected = "an old Excel workbook, or one with a password", "an open .xlsx workbook"
+        remedy = "open it in Excel and save it as .xlsx, without password"
+    elif start[:15].lower().startswith(("<html", "<!doctype", "<table", "<?xml", "<meta")):
+        found, expected = "a web page or XML", "a table of one of the formats"
+        remedy = "open it in Excel and save it as .xlsx, whatever its name says"
+    if found:
+        raise UserError(f"file {source_file}", found, expected, remedy)
+    if data.startswith(b"PK\x03\x04"):
+        return "xlsx"
+    if data.startswith(b"PAR1"):
+        return "parquet"
+    return {"[": "json", "{": "jsonl"}.get(start[:1], "csv")
+
+
+def _look_at_text(file: LandedFile, data: bytes) -> Look:
+    is_whole = len(data) <= BYTES_MAX
     doubts = [] if is_whole else [f"only the first {BYTES_MAX >> 20} MiB were looked at"]
-    encoding, text, of_encoding = _decode(data)
+    encoding, text, of_encoding = read_text(data[:BYTES_MAX])
     if not is_whole:
         text = text[: text.rfind("\n") + 1]
     doubts += of_encoding
@@ -104,12 +123,14 @@ def look_at(path: Path) -> Look:
             f"a backslash stands before a quote: a quote within quotes is read where it is doubled ({quote * 2})"
         )
     records = list(_records(text, delimiter, quote))
-    if len(records) < 2:
-        raise UserError(
-            f"file {path.name}", "no row under a header", "a header row and measurements", "give a fuller file"
+    above = _rows_above_header(records)
+    if above:
+        doubts.append(
+            f"the headers stand in record {above + 1}, but those of a csv are read from its first: have what stands "
+            "above them left out"
         )
-    header, rows = records[0], records[1:]
-    of_other_length = [number for number, row in enumerate(rows, start=2) if len(row) != len(header)]
+    header, rows = (records[above], records[above + 1 :]) if records else ([], [])
+    of_other_length = [number for number, row in enumerate(rows, start=above + 2) if len(row) != len(header)]
     if of_other_length:
         doubts.append(
             f"{len(of_other_length):,} of {len(rows):,} rows do not have the header's {len(header)} fields "
@@ -118,238 +139,171 @@ def look_at(path: Path) -> Look:
     if sum(bool(re.fullmatch(r"[+-]?[\d.,]+", text.strip())) for text in header) * 2 > len(header):
         doubts.append("the first row looks like measurements, not like a header row")
     whole = [row for row in rows if len(row) == len(header)]
-    columns = tuple(
-        Column(name.strip().lstrip("\ufeff"), place, tuple(row[place].strip() for row in whole))
-        for place, name in enumerate(header)
-    )
-    repeated = [name for name, n in Counter(column.header for column in columns).items() if n > 1]
-    if repeated:
-        doubts.append("headers that stand more than once: " + ", ".join(map(repr, repeated)))
-    return Look(encoding, delimiter, quote, columns, len(rows), is_whole, tuple(doubts))
+    columns = []
+    for place, name in enumerate(header):
+        values = tuple(row[place].strip() for row in whole)
+        columns.append(Column(name.strip().lstrip("\ufeff"), place, values, values))
+    doubts += _repeated_headers(columns)
+    shape = {"encoding": encoding, "delimiter": delimiter, "quote": quote}
+    return Look(file.source_file, "csv", shape, tuple(columns), tuple(doubts))
 
 
-def marks_of(columns: Sequence[Column]) -> tuple[str, str, list[str]]:
-    """Decimal and thousands marks that fit the most numbers of all these columns, and doubts."""
-    numbers = [
-        value for column in columns if column.share_of_numbers > 0.5 for value in column.filled if "," in value
-        or "." in value or " " in value
-    ]  # fmt: skip
-    fits = {marks: sum(bool(_number_of(*marks).fullmatch(value)) for value in numbers) for marks in _MARKS}
-    best = max(_MARKS, key=lambda marks: fits[marks])
-    doubts = []
-    others = [marks for marks in _MARKS if marks != best and numbers and fits[marks] == fits[best]]
-    for decimal, thousands in others:
-        # With a mark that stands in no number it is the same reading.
-        example = next((v for v in numbers if _plain(v, decimal, thousands) != _plain(v, *best)), None)
-        if example is not None:
-            doubts.append(
-                f"decimal {best[0]!r} is taken; all numbers also fit decimal {decimal!r} with thousands "
-                f"{thousands!r}, by which {example} would be {_plain(example, decimal, thousands)}"
-            )
-    strange = len(numbers) - fits[best]
-    if strange:
-        value = next(value for value in numbers if not _number_of(*best).fullmatch(value))
-        doubts.append(f"{strange:,} numbers do not fit decimal {best[0]!r}, thousands {best[1]!r}, such as {value!r}")
-    return *best, doubts
-
-
-def timestamp_formats_of(column: Column) -> tuple[list[str], list[str]]:
-    """Formats that together fit the values of a column, the fewest found, and doubts; none where none fits."""
-    left = Counter(column.filled)
-    n_values = sum(left.values())
-    chosen: list[str] = []
-    doubts: list[str] = []
-    while left and len(chosen) < 3:
-        sample = list(left)
-        tried = [
-            day + time
-            for time in _TIMES
-            for day in _DAYS
-            if _fits(day + time, sample[0]) or _fits(day + time, sample[-1])
-        ]
-        fits = {form: sum(n for value, n in left.items() if _fits(form, value)) for form in tried}
-        best = max(fits, key=lambda form: fits[form], default=None)
-        if best is None or not fits[best]:
-            break
-        ambiguous = [form for form, n in fits.items() if form != best and n == fits[best]]
-        if ambiguous:
-            doubts.append(
-                f"{column.header}: {best} is taken, since in Vietnam the day stands first; "
-                f"{' and '.join(ambiguous)} would fit the same {fits[best]:,} values: no day of them is above 12"
-            )
-        chosen.append(best)
-        left = Counter({value: n for value, n in left.items() if not _fits(best, value)})
-    if len(chosen) > 1:
-        doubts.append(f"{column.header}: times are written in {len(chosen)} ways: {', '.join(chosen)}")
-    if chosen and left:
-        n_left = sum(left.values())
-        doubts.append(
-            f"{column.header}: {n_left:,} of {n_values:,} values fit none of {chosen}, such as {next(iter(left))!r}"
-        )
-    if not chosen and column.filled:
-        value = column.filled[0]
-        what = {10: "seconds since 1970", 13: "milliseconds since 1970"}.get(len(value)) if value.isdigit() else None
-        if re.fullmatch(r"[34]\d{4}([.,]\d+)?", value):
-            what = "a day as Excel counts it"
-        if what:
-            doubts.append(f"{column.header}: {value!r} may be {what}, which no format declares: export it as text")
-    return chosen, doubts
-
-
-def nothing_marks_of(columns: Sequence[Column]) -> tuple[list[str], list[str]]:
-    """Texts that stand for "nothing" in these columns, and doubts."""
-    marks: dict[str, list[str]] = {}
-    doubts = []
-    for column in columns:
-        counts = Counter(column.values)
-        for value in counts:
-            if value and value.lower() in _WORDS_FOR_NOTHING or value in SENTINELS:
-                marks.setdefault(value, []).append(f"{column.header} ({counts[value]:,} rows)")
-        if column.share_of_numbers == 1.0:
-            numbers = [float(v) for v in column.filled if re.fullmatch(r"[+-]?\d+(\.\d+)?", v) and v not in SENTINELS]
-            for value in _MAYBE_SENTINELS & counts.keys():
-                rest = [number for number in numbers if number != float(value)]
-                is_apart = rest and not min(rest) - 1 <= float(value) <= max(rest) + 1
-                if counts[value] > 1 and is_apart:
-                    doubts.append(
-                        f"{column.header}: {value} in {counts[value]:,} rows lies apart from the other values "
-                        f"({min(rest):g} to {max(rest):g}): it may stand for nothing; if so, add it to missing"
-                    )
-    for mark, places in marks.items():
-        doubts.append(f"{mark!r} is taken to stand for nothing, in every column: seen in {', '.join(places)}")
-    return list(marks), doubts
-
-
-def poor_columns_of(columns: Sequence[Column], private: Sequence[Column]) -> list[str]:
-    """Sentences on columns that are empty or say the same in every row; values of private ones are not told."""
-    doubts = []
-    for column in columns:
-        values = set(column.values)
-        if values <= {""}:
-            doubts.append(f"{column.header}: empty in every row")
-        elif len(values) == 1 and len(column.values) > 1:
-            what = "the same value" if column in private else repr(next(iter(values)))
-            doubts.append(f"{column.header}: {what} in every row")
-    return doubts
-
-
-def median_of(column: Column, decimal: str, thousands: str) -> float | None:
-    """The median of a column's numbers, None where it has none."""
-    plain = (_plain(value, decimal, thousands) for value in column.filled if value not in SENTINELS)
-    numbers = [float(value) for value in plain if re.fullmatch(r"[+-]?\d+(\.\d+)?", value)]
-    return statistics.median(numbers) if numbers else None
-
-
-def _read(path: Path) -> tuple[bytes, bool]:
-    try:
-        with path.open("rb") as plain:
-            is_gzip = plain.read(2) == b"\x1f\x8b"
-        if is_gzip != path.name.lower().endswith(".gz"):
+def _look_at_sheet(settings: Settings, month: Month, file: LandedFile) -> Look:
+    """The sheet and the row whose texts are most like headers; other sheets that hold a table too are told."""
+    with opened_workbook(settings, month, file) as (workbook, _):
+        found = []
+        for sheet in workbook.worksheets:
+            # What a file says of its own dimensions is often wrong, and would cut rows off.
+            sheet.reset_dimensions()
+            rows = sheet.iter_rows(max_row=HEADER_ROWS, max_col=settings.columns_max)
+            texts_of = {number: header_texts(row) for number, row in enumerate(rows, start=1)}
+            likely = [(likeness_of_header(texts), number, texts) for number, texts in texts_of.items() if texts]
+            # Of rows that are as like, the first is the header.
+            found += [(*max(likely, key=lambda row: (row[0], len(row[2]) > 1, -row[1])), sheet)] if likely else []
+        if not found:
             raise UserError(
-                f"file {path.name}",
-                "gzip bytes" if is_gzip else "a name in .gz, but no gzip bytes",
-                "a name that ends in .gz, and gzip bytes, or neither",
-                "rename the file",
+                f"file {file.source_file}", "no cell in any sheet", "a sheet of measurements", "give a fuller file"
             )
-        with gzip.open(path) if is_gzip else path.open("rb") as file:
-            data = file.read(BYTES_MAX + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"file {path}", "nothing", "an export file", "give the path of one: FILE=…") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"file {path}", str(error), "a readable csv or csv.gz file", "fetch it again") from error
-    if data.startswith((b"PK\x03\x04", b"PAR1")) or data.lstrip()[:1] in (b"{", b"["):
-        raise UserError(
-            f"file {path.name}",
-            "a workbook, an archive, Parquet or JSON",
-            "a csv or csv.gz file",
-            "write its contract by hand, from include/sources/ispeed.yaml",
+        is_visible = {sheet.title: sheet.sheet_state == "visible" for sheet in workbook.worksheets}
+        best, number, header, sheet = max(found, key=lambda table: (table[0], is_visible[table[3].title]))
+        first_visible = next((title for title, visible in is_visible.items() if visible), None)
+        doubts = [f"the headers are taken from row {number} of sheet {sheet.title!r}"] if number > 1 else []
+        others = [table[3].title for table in found if table[3] is not sheet and best and table[0] > best / 2]
+        if others:
+            doubts.append(
+                f"sheet {sheet.title!r} is taken; {', '.join(map(repr, others))} may hold measurements too, and one "
+                "sheet of a workbook is read"
+            )
+        shape = {}
+        if sheet.title != first_visible:
+            shape["sheet"] = sheet.title
+            doubts.append(f"sheet {sheet.title!r} is declared: it is not the first one, or hidden")
+        cells: list[list[tuple[str, Any]]] = [[] for _ in header]
+        n_rows = 0
+        for row in sheet.iter_rows(min_row=number + 1, max_row=number + ROWS_MAX, max_col=len(header)):
+            if not any(cell.value is not None for cell in row):
+                continue
+            n_rows += 1
+            for place, cell in enumerate(row):
+                text = "" if cell.value is None else text_of_cell(cell, _PROVISIONAL, workbook.epoch, False)
+                cells[place].append((text.strip(), cell.value))
+            for place in range(len(row), len(header)):
+                cells[place].append(("", None))
+    if n_rows >= ROWS_MAX:
+        doubts.append(f"only the first {ROWS_MAX:,} rows were looked at")
+    columns = [
+        Column(
+            name.strip(),
+            place,
+            tuple(text for text, _ in cells[place]),
+            tuple(text for text, value in cells[place] if isinstance(value, str)),
+            sum(isinstance(value, date) for _, value in cells[place]),
         )
-    return data[:BYTES_MAX], len(data) <= BYTES_MAX
+        for place, name in enumerate(header)
+    ]
+    doubts += _repeated_headers(columns)
+    return Look(file.source_file, "xlsx", shape, tuple(columns), tuple(doubts))
 
 
-def _decode(data: bytes) -> tuple[str, str, list[str]]:
-    """Encoding, text, and doubts: by the byte order mark, else by which reading looks like words of one script."""
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
+def _look_at_json(settings: Settings, month: Month, file: LandedFile, format: str, data: bytes) -> Look:
+    encoding, _, of_encoding = read_text(data[:BYTES_MAX])
+    doubts = list(of_encoding)
+    load = load_array if format == "json" else load_lines
+    with (
+        open_engine() as engine,
+        plain_text(settings, month, file, encoding, mark_empty_lines=format == "jsonl") as path,
     ):
-        if data.startswith(mark):
-            return encoding, data.decode(encoding, errors="replace").lstrip("\ufeff"), []
-    head = data[:4096]
-    if head.count(0) > len(head) // 4:
-        encoding = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
-        return (
-            encoding,
-            data.decode(encoding, errors="replace"),
-            [f"{encoding} is taken by its zero bytes: no mark says so"],
-        )
-    if data.isascii():
-        return "utf-8", data.decode("ascii"), []
-    tcvn3.register()
-    texts = {name: data.decode(name, errors="replace") for name in _ENCODINGS}
-    scores = {name: _likeness(text) for name, text in texts.items()}
-    best = max(scores, key=lambda name: scores[name])
+        try:
+            load(engine, str(path))
+        except duckdb.Error as error:
+            raise UserError(
+                f"file {file.source_file}",
+                str(error).splitlines()[0],
+                "an array of objects" if format == "json" else "one object a line",
+                "export the file again",
+            ) from error
+        keys = read_keys(engine)
+        check_columns(settings, file.source_file, len(keys))
+        if not keys:
+            raise UserError(
+                f"file {file.source_file}", "no object with a key", "objects of measurements", "give a fuller file"
+            )
+        engine.run(_MACROS.read_text(encoding="utf-8"))
+        columns = []
+        for place, key in enumerate(keys):
+            rows = engine.rows(
+                "select trim(coalesce(json_field(record, $pointer, '.'), '')) as value, "
+                "json_type(record, $pointer) as kind from json_record where record is not null "
+                "order by row_number limit $n_rows",
+                {"pointer": pointer_to(key), "n_rows": ROWS_MAX},
+            )
+            kinds = Counter(row["kind"] for row in rows)
+            if kinds["OBJECT"] + kinds["ARRAY"]:
+                doubts.append(f"{key!r} holds objects or lists, which are not read: have it exported flat")
+            columns.append(
+                Column(
+                    key,
+                    place,
+                    tuple(row["value"] for row in rows),
+                    tuple(row["value"] for row in rows if row["kind"] == "VARCHAR"),
+                )
+            )
+        n_rows = engine.value("select count(*) from json_record")
+    if n_rows > ROWS_MAX:
+        doubts.append(f"only the first {ROWS_MAX:,} rows were looked at")
+    shape = {"encoding": encoding} if encoding != "utf-8" else {}
+    return Look(file.source_file, format, shape, tuple(columns), tuple(doubts))
+
+
+def _look_at_parquet(settings: Settings, month: Month, file: LandedFile) -> Look:
+    bound = {"decimal": ".", "format": _PROVISIONAL.timestamp_formats[0], "zone": "UTC"}
     doubts = []
-    others = [name for name in scores if name != best and texts[name] != texts[best]]
-    close = [name for name in others if scores[name] > scores[best] - 0.1]
-    wrong_without_failing = ["utf-8"] if "utf-8" in others and "\ufffd" not in texts["utf-8"] else []
-    for name in dict.fromkeys([*wrong_without_failing, *close]):
-        doubts.append(
-            f"encoding {best} is taken; {name} reads the same bytes without failing, but as other words: "
-            f"{_compared(texts[best], texts[name])}"
-        )
-    if scores[best] < 0.9:
-        doubts.append(f"no encoding tried ({', '.join(scores)}) reads all words well; {best} reads {scores[best]:.0%}")
-    n_lost = texts[best].count("\ufffd")
-    if n_lost:
-        line = texts[best][: texts[best].index("\ufffd")].count("\n") + 1
-        doubts.append(f"{n_lost:,} bytes are not {best}, first in line {line:,}: their rows will be put aside")
-    return best, texts[best], doubts
+    columns = []
+    with open_engine() as engine, opened_parquet(engine, settings, month, file) as (path, types):
+        engine.run(_MACROS.read_text(encoding="utf-8"))
+        names = ", ".join(f"c{place}" for place in range(len(types)))
+        for place, (header, kind) in enumerate(types.items()):
+            if kind.startswith(("STRUCT", "MAP")) or kind.endswith("]"):
+                doubts.append(f"{header!r} holds objects or lists, which are not read: have it exported flat")
+            query = (
+                f"select trim(coalesce({text_of_field(f'c{place}', kind)}, '')) as value "
+                f"from read_parquet($path, hive_partitioning = false) as source ({names}) limit $n_rows"
+            )
+            parameters = {"path": str(path), "n_rows": ROWS_MAX} | bound
+            rows = engine.rows(query, {name: value for name, value in parameters.items() if f"${name}" in query})
+            values = tuple(row["value"] for row in rows)
+            is_time = kind.startswith("TIMESTAMP") or kind == "DATE"
+            columns.append(
+                Column(header, place, values, values if kind == "VARCHAR" else (), len(values) if is_time else 0)
+            )
+            if kind == "TIMESTAMP WITH TIME ZONE":
+                doubts.append(f"{header!r} holds moments: whatever zone is declared, they are read right")
+        if any(len(column.values) >= ROWS_MAX for column in columns):
+            doubts.append(f"only the first {ROWS_MAX:,} rows were looked at")
+    return Look(file.source_file, "parquet", {}, tuple(columns), tuple(doubts))
 
 
-def _likeness(text: str) -> float:
-    """The share of characters beyond ASCII that stand as they do in words; each distinct word counts once."""
-    words = {unicodedata.normalize("NFC", match[0]) for match in islice(_WORD.finditer(text), 200_000)}
-    found = [_is_likely(word, place) for word in words for place, letter in enumerate(word) if not letter.isascii()]
-    return sum(found) / len(found) if found else 0.0
+def _rows_above_header(records: Sequence[Sequence[str]]) -> int:
+    """How many records stand above the one that is most like headers; none where the first is like them at all."""
+    likely = [likeness_of_header(record) for record in records[:HEADER_ROWS]]
+    return likely.index(max(likely)) if likely and not likely[0] else 0
 
 
-def _is_likely(word: str, place: int) -> float:
-    letter, before, after = word[place], word[place - 1 : place], word[place + 1 : place + 2]
-    if "\u4e00" <= letter <= "\u9fff":
-        return not any(near.isalpha() and not "\u4e00" <= near <= "\u9fff" for near in (before, after))
-    if letter in "–—‘’“”…°•²³·":
-        return not (before.isalpha() and after.isalpha())
-    if not unicodedata.name(letter, "").startswith("LATIN"):
-        return 0.0
-    if letter.isupper() and before.islower():
-        return 0.0
-    return 1.0 if letter in _VIETNAMESE else 0.5
-
-
-def _compared(best: str, other: str) -> str:
-    """The first words that two readings differ in, with their lines."""
-    found = []
-    for number, (line, line_of_other) in enumerate(zip(best.split("\n"), other.split("\n"), strict=False), start=1):
-        if line != line_of_other:
-            words = (next((match[0] for match in _WORD.finditer(text)), "") for text in (line, line_of_other))
-            found.append("line {}: {!r}, not {!r}".format(f"{number:,}", *words))
-        if len(found) == 3:
-            break
-    return "; ".join(found)
+def _repeated_headers(columns: Sequence[Column]) -> list[str]:
+    repeated = [name for name, n in Counter(column.header for column in columns).items() if n > 1]
+    return ["headers that stand more than once: " + ", ".join(map(repr, repeated))] if repeated else []
 
 
 def _delimiter_of(text: str) -> tuple[str, list[str]]:
-    """The mark by which the most of the first rows have as many fields as the header, at least two."""
+    """The mark by which the most of the first rows have as many fields, at least two."""
     widths: dict[str, tuple[float, int]] = {}
     for delimiter in _DELIMITERS:
         records = list(islice(_records(text, delimiter), 1_000))
-        width = len(records[0]) if records else 0
-        if width > 1:
-            widths[delimiter] = (sum(len(record) == width for record in records) / len(records), width)
+        for width, n_rows in Counter(map(len, records)).most_common(1):
+            if width > 1:
+                widths[delimiter] = (n_rows / len(records), width)
     if not widths:
-        return ",", ["no delimiter splits the header row: one column, or a mark that was not tried (, ; tab |)"]
+        return ",", ["no delimiter splits the rows: one column, or a mark that was not tried (, ; tab |)"]
     best = max(widths, key=lambda delimiter: widths[delimiter])
     rivals = [mark for mark, (share, _) in widths.items() if mark != best and share > 0.95]
     return best, [f"delimiter {best!r} is taken; {mark!r} would split the rows evenly too" for mark in rivals]
@@ -373,32 +327,3 @@ def _records(text: str, delimiter: str, quote: str = '"') -> Iterator[list[str]]
         yield from (record for record in csv.reader(lines, delimiter=delimiter, quotechar=quote) if record)
     except csv.Error:
         return
-
-
-def _looks_like_number(value: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?(\d[\d., ]*|\.\d+)([eE][+-]?\d+)?", value))
-
-
-def _number_of(decimal: str, thousands: str) -> re.Pattern[str]:
-    whole = rf"(\d+|\d{{1,3}}({re.escape(thousands)}\d{{3}})+)" if thousands else r"\d*"
-    return re.compile(rf"[+-]?{whole}({re.escape(decimal)}\d*)?([eE][+-]?\d+)?")
-
-
-def _plain(value: str, decimal: str, thousands: str) -> str:
-    return value.replace(thousands, "").replace(decimal, ".") if thousands else value.replace(decimal, ".")
-
-
-def _fits(form: str, value: str) -> bool:
-    """Whether staging would read a value by a format: strptime alone takes 1/10/24 for %d/%m/%Y too."""
-    parts = re.split(r"(%.)", form)
-    pattern = "".join(
-        rf"\d{{{_DIGITS[part]}}}" if part in _DIGITS else ".+" if part.startswith("%") else re.escape(part)
-        for part in parts
-    )
-    if not re.fullmatch(pattern, value):
-        return False
-    try:
-        datetime.strptime(value, form)
-    except ValueError:
-        return False
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ispeed.child import reading_process
-from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract
+from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract, timestamp_pattern
 from ispeed.engine import Engine, open_engine
 from ispeed.lake import month_lock, replaced_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
@@ -50,7 +49,9 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
                 )
             if headers.absent:
                 log.warning("%s: columns that are not in the file: %s", file.source_file, headers.absent)
-        step = {"files": files, "inputs": staging_inputs(contract, landing)}
+        if contract.constants:
+            log.warning("the same in every row, since the source contract says so: %s", dict(contract.constants))
+        step = {"files": files, "constants": dict(contract.constants), "inputs": staging_inputs(contract, landing)}
         write_json(new / "staging.json", step)
     return files
 
@@ -77,7 +78,7 @@ def _read_measurements(
     engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile
 ) -> Headers:
     headers = read_records(engine, settings, month, contract, file)
-    engine.add_rows("value_map", {"found": "text", "value": "text"}, list(_technologies(contract).items()))
+    _map_values(engine, contract)
     shape = contract.shape_of(file.source_file)
     received = datetime.fromisoformat(file.received_at).astimezone(ZoneInfo(LOCAL_ZONE)).replace(tzinfo=None)
     engine.create(
@@ -89,7 +90,7 @@ def _read_measurements(
             "zone": contract.timezone,
             "local_zone": LOCAL_ZONE,
             "timestamp_formats": list(shape.timestamp_formats),
-            "timestamp_pattern": "|".join(map(_pattern_of, shape.timestamp_formats)),
+            "timestamp_pattern": "|".join(map(timestamp_pattern, shape.timestamp_formats)),
             "missing": list(contract.missing),
             "missing_figures": list(contract.missing_figures),
             "times": {column: float(contract.unit_of(column)[0]) for column in _FIGURES},
@@ -102,16 +103,20 @@ def _read_measurements(
     return headers
 
 
-def _technologies(contract: Contract) -> dict[str, str]:
-    """Each technology by its folded spelling: its own name in any case, and what the contract declares."""
-    return {fold(name): name for name in TECHNOLOGY_NETWORK} | dict(contract.values.get("technology", {}))
-
-
-def _pattern_of(timestamp_format: str) -> str:
-    """A format's regular expression: strptime alone would also take 1/10/24 for %d/%m/%Y."""
-    digits = {"%d": 2, "%m": 2, "%Y": 4, "%y": 2, "%H": 2, "%I": 2, "%M": 2, "%S": 2, "%j": 3}
-    parts = re.split(r"(%.)", timestamp_format)
-    return "".join(
-        f"[0-9]{{{digits[part]}}}" if part in digits else ".+" if part.startswith("%") else re.escape(part)
-        for part in parts
-    )
+def _map_values(engine: Engine, contract: Contract) -> None:
+    """Give texts of `source_record` the value that the contract says they mean; a technology's own name in any case."""
+    technologies = {fold(name): name for name in TECHNOLOGY_NETWORK} | dict(contract.values.get("technology", {}))
+    for column, meanings in ({**contract.values, "technology": technologies}).items():
+        # Whoever sends a file decides how many texts there are: they are looked at in parts, and few are kept.
+        found = [
+            (raw, meanings[fold(text)])
+            for batch in engine.batches(f"select distinct {column}, clean_text({column}, []) from source_record")
+            for raw, text in batch
+            if text is not None and meanings.get(fold(text), raw) != raw
+        ]
+        if found:
+            engine.add_rows("value_map", {"found": "text", "value": "text"}, found)
+            engine.run(
+                f"update source_record set {column} = value_map.value from value_map "
+                f"where source_record.{column} = value_map.found"
+            )

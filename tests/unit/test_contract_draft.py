@@ -11,15 +11,16 @@ import pytest
 
 from ispeed.checks import check_staging
 from ispeed.contract_draft import ContractDraft, draft_contract
+from ispeed.contract_preview import preview_contract
 from ispeed.contracts import COLUMNS, Contract, read_contract
 from ispeed.errors import UserError
 from ispeed.lake import read_step
 from ispeed.landing import land
+from ispeed.legacy_codecs import register
 from ispeed.months import Month
 from ispeed.sample import make_exports
 from ispeed.settings import Settings
 from ispeed.staging import stage
-from ispeed.tcvn3 import register
 from pipeline import run_steps, settings_in
 
 Draft = Callable[..., tuple[ContractDraft, Contract]]
@@ -136,7 +137,17 @@ def test_a_figure_is_made_of_numbers_whatever_its_header(draft: Draft) -> None:
         (["15/10/2024 08:00:00"] * 3 + ["soon"], ("%d/%m/%Y %H:%M:%S",), "1 of 4 values fit none"),
         (["1728950400"] * 2, ("%d/%m/%Y %H:%M:%S",), "seconds since 1970"),
         (["45580.333"] * 2, ("%d/%m/%Y %H:%M:%S",), "a day as Excel counts it"),
-        (["1/10/2024 8:00"] * 2, ("%d/%m/%Y %H:%M:%S",), "stands in its place"),
+        (["1/10/2024 8:00", "15/9/2024 18:05"], ("%-d/%-m/%Y %-H:%M",), None),
+        (["1/10/2024 8:00"] * 2, ("%-d/%-m/%Y %-H:%M",), "%-m/%-d/%Y %-H:%M would fit the same 2 values"),
+        (["15.10.2024 08:00"], ("%d.%m.%Y %H:%M",), None),
+        (["15/10/2024"], ("%d/%m/%Y",), "a day without a time"),
+        (
+            ["2024-10-15T08:00:00+07:00"],
+            ("%Y-%m-%dT%H:%M:%S+07:00",),
+            "Asia/Ho_Chi_Minh is taken: the times end in +07",
+        ),
+        (["2024-10-15T08:00:00+09:00"], ("%Y-%m-%dT%H:%M:%S+09:00",), "Etc/GMT-9 is taken: the times end in +09"),
+        (["soon"] * 2, ("%d/%m/%Y %H:%M:%S",), "stands for it"),
     ],
 )
 def test_times(draft: Draft, times: list[str], formats: tuple[str, ...], told: str | None) -> None:
@@ -235,23 +246,49 @@ def test_technologies_by_other_names_are_mapped_or_asked_about(draft: Draft) -> 
         HEAD + "".join(f"15/10/2024 08:00:00;{name};33,5\n" for name in ("4g", "LTE", "WLAN", "Sat"))
     )
     assert contract.values["technology"] == {"lte": "4G", "wlan": "WiFi"}
-    assert doubt(found, "technology: 1 rows with 'sat'")
+    assert doubt(found, "technology: 1 rows with 'Sat'")
 
 
-@pytest.mark.parametrize(
-    ("header", "number", "told"),
-    [
-        ("Download (kbit/s)", "33500", "seems to be in kbit/s"),
-        ("downloadKbps", "33500", "seems to be in kbps"),
-        ("Download (Mbps)", "33500000", "not likely in Mbit/s"),
-        ("Download", "33.5", "names no unit"),
-        ("Download (Mbit/s)", "33.5", None),
-    ],
-)
-def test_a_unit_that_is_not_ours_is_told(draft: Draft, header: str, number: str, told: str | None) -> None:
-    found, _ = draft(table(f"Thời gian đo,Loại mạng,{header}", f"15/10/2024 08:00:00,4G,{number}"))
-    of_unit = [line for line in found.doubts if line.startswith(repr(header)) and "taken for" not in line]
-    assert [told in line for line in of_unit if told] == ([True] if told else [])
+UNITS = [
+    ("Download (kbit/s)", "33500", "kbit/s", None),
+    ("downloadKbps", "33500", "kbit/s", None),
+    ("Download_Kbps", "33500", "kbit/s", None),
+    ("download_bits_per_second", "33500000", "bit/s", None),
+    ("Download B/s", "4187500", "B/s", None),
+    ("DownloadBytesPerSec", "4187500", "B/s", None),
+    ("Download (MB/s)", "4.1", "MB/s", None),
+    ("Download (Mbit/s)", "33.5", None, None),
+    ("Download (Mbps)", "33.5", None, None),
+    ("Download (kb/s)", "33500", "kbit/s", "taken for bits (kbit/s); some write it for bytes"),
+    ("DOWNLOAD KBPS", "33500", "kbit/s", "KBPS is taken for bits; it may also be bytes"),
+    ("Download", "33.5", None, "names no unit; Mbit/s is taken"),
+    ("Download", "33500", "kbit/s", "by its median 33500, kbit/s is taken (33.5 Mbit/s); it may also be kB/s (268)"),
+    ("Download (Mbps)", "33500000", None, "not likely in Mbit/s: look at its unit"),
+    ("Download (kbit/s)", "33.5", "kbit/s", "not likely in kbit/s"),
+    ("Ping (s)", "0.025", "s", None),
+    ("Ping", "0.025", "s", "by its median 0.025, s is taken (25 ms)"),
+    ("pingMs", "25", None, None),
+    ("Độ trễ (giây)", "0.025", "s", None),
+    ("Packet loss", "0.02", "share", "no value above 1; share (0 to 1) is taken"),
+    ("Packet loss (%)", "0.02", None, None),
+    ("Location accuracy (km)", "0.02", "km", None),
+]
+
+
+@pytest.mark.parametrize(("header", "number", "unit", "told"), UNITS)
+def test_a_unit_is_written_where_the_header_or_the_values_say_it(
+    draft: Draft, header: str, number: str, unit: str | None, told: str | None
+) -> None:
+    required = "" if header.lower().startswith("download") else ",Download (Mbps)"
+    line = f"15/10/2024 08:00:00,4G,{number}" + (",33.5" if required else "")
+    found, contract = draft(table(f"Thời gian đo,Loại mạng,{header}{required}", line))
+    assert list(contract.units.values()) == ([unit] if unit else [])
+    of_unit = [
+        said for said in found.doubts if said.startswith(repr(header)) and "taken for " not in said.split(";")[0]
+    ]
+    of_unit += [said for said in found.doubts if said.startswith(repr(header)) and "for bits" in said]
+    assert [told in said for said in dict.fromkeys(of_unit) if told] == ([True] if told else [])
+    assert bool(of_unit) == bool(told)
 
 
 @pytest.mark.parametrize("quote", ['"', "'"])
@@ -261,18 +298,45 @@ def test_the_quote_is_the_mark_that_fields_stand_between(draft: Draft, quote: st
     assert contract.shapes[0].quote == quote
 
 
-def test_the_preview_is_what_staging_reads(draft: Draft) -> None:
-    found, _ = draft(HEAD + "15/10/2024 08:00:00;4g;33,5\n15/10/2024 08:00:00;4G;fast\n" + 14 * ROW)
-    assert len(found.preview) == 10
-    assert found.preview[0] == "row 2: measured_at=2024-10-15 08:00:00, technology=4G, download_mbps=33.5"
-    assert "read_error=download_mbps fast" in found.preview[1]
-    assert doubt(found, "of 16 rows 1 would be unreadable and 0 more lack")
+def test_the_preview_is_what_staging_reads(draft: Draft, tmp_path: Path) -> None:
+    rows = "15/10/2024 08:00:00;4g;33,5;VNPT;Vĩnh Hải\n15/10/2024 08:00:00;4G;fast;Acme;Ở đâu\n"
+    draft(HEAD.replace("\n", ";Nhà mạng;Xã/Phường\n") + rows + 14 * "15/10/2024 08:00:00;5;33,5;;\n")
+    found = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml")
+    assert len(found.rows) == 10
+    assert found.rows[0].startswith(
+        "row 2: measured_at=2024-10-15 08:00:00, commune_name=Vĩnh Hải, operator=VNPT, tech"
+    )
+    assert found.rows[0].endswith("technology=4G, download_mbps=33.5")
+    assert "read_error=download_mbps fast" in found.rows[1]
+    assert found.doubts == (
+        "by this contract, of 16 rows 1 would be unreadable and 0 more lack what is required",
+        "unreadable: download_mbps fast (1 rows, first row 3)",
+        "technology: of 16 rows that name one, 14 name none that is known on their day: '5'",
+        "operator: of 2 rows that name one, 1 name none that is known on their day: 'Acme'",
+        "commune: of 2 rows that name one, 1 name none that is known on their day: 'Ở đâu'",
+    )
 
 
-def test_a_draft_keeps_the_devices_to_itself(draft: Draft) -> None:
+def test_what_is_required_and_not_yet_named_does_not_hinder_a_look_at_the_rest(draft: Draft, tmp_path: Path) -> None:
+    draft(table("x;Download (Mbps)", "a;33,5"))
+    found = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml")
+    assert found.rows == ("row 2: download_mbps=33.5",)
+
+
+def test_a_file_that_a_contract_cannot_read_is_told(draft: Draft, tmp_path: Path) -> None:
+    draft(HEAD + ROW)
+    other = tmp_path / "other.csv"
+    other.write_text("a;b\n1;2\n", encoding="utf-8")
+    found = preview_contract(other, tmp_path / "drafted.yaml")
+    assert not found.rows
+    assert "cannot be read by this contract yet: file other.csv, row 1: no header for the required" in found.doubts[0]
+
+
+def test_a_draft_keeps_the_devices_to_itself(draft: Draft, tmp_path: Path) -> None:
     found, _ = draft(table("time,imei,tech,dl", *["2024-10-15 08:00:00,secret-device,4G,33.5"] * 300))
     assert doubt(found, "one value stands for 300 of 300 rows")
-    assert "secret-device" not in "".join([found.text, *found.doubts, *found.preview])
+    rows = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml").rows
+    assert "secret-device" not in "".join([found.text, *found.doubts, *rows])
 
 
 def test_a_header_cannot_write_the_contract(draft: Draft) -> None:
@@ -291,16 +355,21 @@ def test_a_compressed_export_is_looked_at_too(draft: Draft) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "found"),
     [
-        (b"PK\x03\x04...", "export.xlsx", "a workbook"),
-        (b'[{"a": 1}]', "export.json", "JSON"),
+        (b"PK\x03\x04...", "export.xlsx", "zip archive"),
+        (b"PK\x03\x04 xl/ ...", "export.xlsx", "no readable xlsx"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "export.xls", "old Excel workbook"),
+        (b"<html><table><tr><td>1</td></tr></table>", "export.xls", "web page"),
+        (b'[{"a": 1}', "export.json", "array of objects"),
+        (b"[1, 2]", "export.json", "no object"),
+        (b"PAR1 and no more", "export.parquet", "no readable Parquet"),
         (gzip.compress(b"a,b\n1,2\n"), "export.csv", "gzip bytes"),
-        (b"a,b\n1,2\n", "export.csv.gz", "no gzip bytes"),
+        (b"a,b\n1,2\n", "export.csv.gz", "damaged gzip"),
         (gzip.compress(b"a,b\n1,2\n")[:-9], "export.csv.gz", "end-of-stream"),
         (b"a,b\n", "export.csv", "no row"),
         (b"", "export.csv", "no row"),
     ],
 )
-def test_what_is_no_csv_is_told(draft: Draft, content: bytes, name: str, found: str) -> None:
+def test_what_holds_no_table_is_told(draft: Draft, content: bytes, name: str, found: str) -> None:
     with pytest.raises(UserError, match=found):
         draft(content, name)
 
@@ -320,13 +389,14 @@ def test_the_crowd_export_decodes_wrongly_without_failing_and_has_a_sentinel(tmp
     assert doubt(found, "'2147483647' is taken to stand for nothing", "cell_csiSinr (8,532 rows)")
     assert doubt(found, "no column is measured_at")
     assert doubt(found, "'user_uid'", "588 of 10,000 rows")
-    assert doubt(found, "of 10,000 rows 0 would be unreadable")
     source = tmp_path / "drafted.yaml"
     source.write_text(found.text, encoding="utf-8")
     contract = read_contract(source)
     assert "2147483647" in contract.missing
     assert list(contract.headers) == [c for c in COLUMNS if c in contract.headers]
     assert text_of(contract.headers["download_mbps"][0]) == "bandwidth_Mbps"
+    preview = preview_contract(REAL / "crowd_5g_gbk.csv", source)
+    assert preview.doubts[0].startswith("by this contract, of 10,000 rows 0 would be unreadable and 0 more lack")
 
 
 @real("mlab_ndt_download_2019.csv")

@@ -65,7 +65,7 @@ def test_a_file_without_a_shape_is_named() -> None:
         ('timestamp_formats: ["%Y-%m-%d %H:%M:%S"]', "timestamp_formats: '%Y-%m-%d'", "shapes.1.timestamp_formats"),
         ("%H:%M:%S", "%H:%M:%Q", "timestamp_formats"),
         ("encoding: utf-8", "encoding: utf-9", "utf-9"),
-        ("  technology:\n    lte", "  operator:\n    lte", "values"),
+        ("  technology:\n    lte", "  device_id:\n    lte", "values"),
     ],
 )
 def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, named: str) -> None:
@@ -78,7 +78,7 @@ def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, name
     [
         ("timezone: Asia/Ho_Chi_Minh", "timezone: Asia/Saigon City", "line 4, timezone"),
         ('    decimal: ","', '    decimal: ""', "line 20, shapes.1.decimal"),
-        ("[Mã tỉnh]}", "[Mã tỉnh], needed: true}", "line [0-9]+, columns.province_code\n.*needed"),
+        ("[Mã tỉnh]}", "[Mã tỉnh], needed: true}", "line 44, columns.province_code.needed\n.*unexpected"),
         ("name: i-Speed\n", "name: i-Speed\nname: other\n", "line 4, name\n.*the same key as in line 3"),
         ("[Mã tỉnh]}", "[Mã tỉnh, Mã xã]}", "line [0-9]+, columns.commune_code.headers.0\n.*province_code"),
         ("[Jitter (ms)]}", "[Jitter (ms)], unit: kbit/s}", "columns.jitter_ms.unit\n.*kbit/s"),
@@ -86,6 +86,23 @@ def test_a_wrong_contract_names_the_key(tmp_path: Path, old: str, new: str, name
         ("[Nhà mạng]}", "[{text: Nhà mạng, valid_from: 2024-13}]}", "columns.operator.headers.0.valid_from"),
         ("name: i-Speed", "name: [", "line"),
         ("encoding: utf-8", "encoding: hex", "line 10, shapes.0.encoding"),
+        ("encoding: utf-8", "coding: utf-8", "line 9, shapes.0\n.*'encoding' is a required property"),
+        ("    format: xlsx\n", "    format: xlsx\n    encoding: utf-8\n", "line 25, shapes.2.encoding\n.*this format"),
+        ("    encoding: utf-8\n", "    encoding: utf-8\n    sheet: A\n", "line 11, shapes.0.sheet\n.*this format"),
+        ('["%d/%m/%Y %H:%M:%S"]', '["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]', "shapes.0.timestamp_formats.1\n.*same texts"),
+        ('["%d/%m/%Y %H:%M:%S"]', '["%d/%m/%Y %H:%M", "%-m/%-d/%Y %-H:%M"]', "shapes.0.timestamp_formats.1"),
+        ("lte: 4G", "lte: 4g", "values.technology.lte\n.*'4g'"),
+        ("lte: 4G", "lte: 4G\n    LTE: 5G", "values.technology.LTE\n.*the same text as 'lte'"),
+        ("lte: 4G", "'-': 4G", "values.technology.-\n.*nothing"),
+        ("lte: 4G", "lte: 4", "values.technology.lte\n.*4 is not of type"),
+        ("values:\n", "values:\n  province_code:\n    056: '56'\n", "values.province_code.056\n.*quotes|quotes"),
+        ("values:\n", "values:\n  ping_ms:\n    fast: '1'\n", "values.ping_ms\n.*no column that this"),
+        ("values:\n", "constants: {device_id: x}\nvalues:\n", "constants.device_id\n.*no column that this"),
+        ("values:\n", "constants: {operator: Viettel}\nvalues:\n", "constants.operator\n.*has headers"),
+        ("values:\n", "constants: {operator: ''}\nvalues:\n", "constants.operator\n.*non-empty"),
+        ("values:\n", "constants: {operator: 4}\nvalues:\n", "constants.operator\n.*4 is not of type"),
+        ('"*.csv.gz"', '"*.CSV"', "shapes.1.pattern\n.*the same as shape 0"),
+        ("values:\n", "ignored: [Mã  xã]\nvalues:\n", "ignored.0\n.*also a header of commune_code"),
     ],
 )
 def test_a_wrong_contract_names_line_and_key(tmp_path: Path, old: str, new: str, named: str) -> None:

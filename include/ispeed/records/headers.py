@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ispeed.contracts import COLUMNS, Contract
 from ispeed.errors import UserError
 from ispeed.settings import Settings
+from ispeed.text import fold
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Headers:
 
 
 def describe_headers(contract: Contract, found: Sequence[str], columns: Sequence[str | None]) -> Headers:
+    ignored = set(map(fold, contract.ignored))
     return Headers(
         undeclared=tuple(
-            text for text, column in zip(found, columns, strict=True) if column is None and text not in contract.ignored
+            text for text, column in zip(found, columns, strict=True) if column is None and fold(text) not in ignored
         ),
         absent=tuple(name for name in COLUMNS if name not in columns and name not in contract.constants),
     )

@@ -21,12 +21,12 @@ _TAIL_BYTES = 1 << 16
 
 def read_json(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
     """Make a file with an array of objects the relation `source_record`, numbered from 1 by place in the array."""
-    return _read(engine, settings, month, contract, file, _load_array)
+    return _read(engine, settings, month, contract, file, load_array)
 
 
 def read_json_lines(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
     """Make a file with one object a line the relation `source_record`, numbered by line from 1."""
-    return _read(engine, settings, month, contract, file, _load_lines)
+    return _read(engine, settings, month, contract, file, load_lines)
 
 
 def _read(
@@ -38,8 +38,8 @@ def _read(
     load: Callable[[Engine, str], None],
 ) -> Headers:
     shape = contract.shape_of(file.source_file)
-    with plain_text(settings, month, file, shape.encoding, mark_empty_lines=load is _load_lines) as path:
-        if load is _load_array:
+    with plain_text(settings, month, file, shape.encoding, mark_empty_lines=load is load_lines) as path:
+        if load is load_array:
             _refuse_open_array(file.source_file, path)
         try:
             load(engine, str(path))
@@ -47,22 +47,29 @@ def _read(
             raise UserError(
                 f"file {file.source_file}",
                 str(error).splitlines()[0].replace(str(path), file.source_file),
-                "an array of objects" if load is _load_array else "one object a line",
+                "an array of objects" if load is load_array else "one object a line",
                 "export the file again, or correct its shape in the source contract",
             ) from error
     check_rows(settings, file.source_file, engine.value("select count(*) from json_record"))
-    found = [
-        row["key"]
-        for row in engine.rows(
-            "select key, min(row_number) as first_row from "
-            "(select row_number, unnest(json_keys(record)) as key from json_record where json_type(record) = 'OBJECT') "
-            "group by key order by first_row, key"
-        )
-    ]
+    found = read_keys(engine)
     check_columns(settings, file.source_file, len(found))
     columns = contract.match_headers(file.source_file, found, month)
     _extract(engine, contract, shape, dict(zip(columns, found, strict=True)))
     return describe_headers(contract, found, columns)
+
+
+def read_keys(engine: Engine) -> list[str]:
+    """The keys of all objects in `json_record`, by the first record that has them."""
+    rows = engine.rows(
+        "select key, min(row_number) as first_row from "
+        "(select row_number, unnest(json_keys(record)) as key from json_record where json_type(record) = 'OBJECT') "
+        "group by key order by first_row, key"
+    )
+    return [row["key"] for row in rows]
+
+
+def pointer_to(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _refuse_open_array(source_file: str, path: Path) -> None:
@@ -79,7 +86,8 @@ def _refuse_open_array(source_file: str, path: Path) -> None:
         )
 
 
-def _load_array(engine: Engine, path: str) -> None:
+def load_array(engine: Engine, path: str) -> None:
+    """Make an array of objects the relation `json_record`: row_number, record, and what cannot be read."""
     engine.run(
         "create or replace table json_record as select row_number() over () as row_number, "
         "case when strlen(json) <= $bytes_max then json end as record, "
@@ -90,7 +98,8 @@ def _load_array(engine: Engine, path: str) -> None:
     )
 
 
-def _load_lines(engine: Engine, path: str) -> None:
+def load_lines(engine: Engine, path: str) -> None:
+    """Make one object a line the relation `json_record`, as `load_array` does."""
     engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
     # One column that nothing ends but the line: the unit separator must be written \u001f inside JSON.
     engine.run(
@@ -116,9 +125,9 @@ def _load_lines(engine: Engine, path: str) -> None:
 def _extract(engine: Engine, contract: Contract, shape: Shape, key_of: dict[str | None, str]) -> None:
     """Fields by key. An object that holds a key twice, or something nested where a field belongs, cannot be read."""
     present = [column for column in COLUMNS if column in key_of]
-    parameters = {
-        f"pointer_{column}": "/" + key_of[column].replace("~", "~0").replace("/", "~1") for column in present
-    } | {f"constant_{column}": value for column, value in contract.constants.items()}
+    parameters = {f"pointer_{column}": pointer_to(key_of[column]) for column in present} | {
+        f"constant_{column}": value for column, value in contract.constants.items()
+    }
     nested = " or ".join(f"json_type(record, $pointer_{column}) in ('OBJECT', 'ARRAY')" for column in present)
     fields = "".join(
         f", $constant_{column} as {column}"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import duckdb
 
 from ispeed.archives import check_expansion, unpacked_path
@@ -22,31 +26,41 @@ def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Con
     """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
     declared format and the contract's zone.
     """
+    with opened_parquet(engine, settings, month, file) as (path, types):
+        found = _column_names(engine, str(path))
+        columns = contract.match_headers(file.source_file, found, month)
+        _extract(engine, contract, file, str(path), columns, list(types.values()))
+    return describe_headers(contract, found, columns)
+
+
+@contextmanager
+def opened_parquet(
+    engine: Engine, settings: Settings, month: Month, file: LandedFile
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A Parquet file within bounds, and DuckDB's type of each column. Raises `UserError` where it is damaged."""
     with unpacked_path(settings, month, file) as path:
+        with path.open("rb") as content:
+            if content.read(len(_MAGIC)) != _MAGIC:
+                raise _unreadable(file, "its first bytes are not those of one")
         try:
             n_rows = engine.value("select sum(num_rows) from parquet_file_metadata($path)", {"path": str(path)})
             check_rows(settings, file.source_file, n_rows)
             described = engine.rows(
                 "describe select * from read_parquet($path, hive_partitioning = false)", {"path": str(path)}
             )
-            types = [row["column_type"] for row in described]
-            found = _column_names(engine, str(path))
-            check_columns(settings, file.source_file, len(found))
+            check_columns(settings, file.source_file, len(described))
             # A figure that is there at all takes room: many rows in few bytes are made of nothing.
             n_bytes = engine.value(
                 "select sum(total_uncompressed_size) from parquet_metadata($path)", {"path": str(path)}
             )
-            n_least = max(n_rows * len(found), n_bytes or 0)
+            n_least = max(n_rows * len(described), n_bytes or 0)
             check_expansion(settings, file.source_file, n_least, path.stat().st_size)
-            columns = contract.match_headers(file.source_file, found, month)
-            check_expansion(settings, file.source_file, _text_bytes(engine, str(path), types), path.stat().st_size)
-            _extract(engine, contract, file, str(path), columns, types)
+            types = {row["column_name"]: row["column_type"] for row in described}
+            n_text_bytes = _text_bytes(engine, str(path), list(types.values()))
+            check_expansion(settings, file.source_file, n_text_bytes, path.stat().st_size)
+            yield path, types
         except duckdb.Error as error:
             raise _unreadable(file, str(error).splitlines()[0].replace(str(path), file.source_file)) from error
-        with path.open("rb") as content:
-            if content.read(len(_MAGIC)) != _MAGIC:
-                raise _unreadable(file, "its first bytes are not those of one")
-    return describe_headers(contract, found, columns)
 
 
 def _unreadable(file: LandedFile, found: str) -> UserError:
@@ -94,7 +108,7 @@ def _extract(
         if column in contract.constants:
             fields.append(f"$constant_{column}")
         elif column in type_of:
-            fields.append(_text_of(column, type_of[column]))
+            fields.append(text_of_field(column, type_of[column]))
             rejects += _reject_of(column, type_of[column])
         else:
             fields.append("cast(null as varchar)")
@@ -115,7 +129,8 @@ def _extract(
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
 
 
-def _text_of(column: str, kind: str) -> str:
+def text_of_field(column: str, kind: str) -> str:
+    """SQL that writes a column of that type as text; bound: decimal, format, zone."""
     if kind in _EXACT_MAX and column in CODES:
         return f"float_code({column}, {_EXACT_MAX[kind]})"
     if kind in _EXACT_MAX or kind.startswith("DECIMAL"):

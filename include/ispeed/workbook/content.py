@@ -85,7 +85,7 @@ class Content:
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
-    nobody declared.
+    nobody declared; `constants` what the source contract says of every row in place of a column.
     """
 
     month: Month
@@ -101,6 +101,7 @@ class Content:
     previous_province: Sequence[Row] = ()
     absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str, network: str | None = None) -> list[Row]:
         """The rows of one report table, of one network where it is given."""

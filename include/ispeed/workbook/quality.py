@@ -157,7 +157,11 @@ def _file_lines(file: Reconciliation, content: Content) -> Iterable[_Line]:
 
 
 def _header_lines(content: Content) -> Iterable[_Line]:
-    """What a file's columns mean for the figures: those that it lacks, and those that nobody declared."""
+    """What a file's columns mean for the figures: those declared for every row, lacking, and that nobody declared."""
+    for column, value in content.constants.items():
+        what = f"Tệp không có cột {COLUMNS[column][0]}: mọi dòng lấy {value}"
+        meaning = "Do hợp đồng nguồn khai báo"
+        yield _Line("Cột tệp", ALL_FILES, what, NOT_APPLICABLE, meaning, 0, NOT_APPLICABLE)
     for file, columns in content.absent_columns.items():
         for column in columns:
             name, meaning = COLUMNS[column]

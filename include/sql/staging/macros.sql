@@ -17,10 +17,15 @@ create or replace macro clean_text(raw, missing) as
 -- lost, and NaN, a data frame's mark for none, which would make all rows without a code the same one.
 create or replace macro is_lost_code(code) as regexp_full_match(code, '[0-9]([.,][0-9]+)?[eE]\+[0-9]+|nan|NaN|NAN');
 
--- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared.
+-- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared, and so is
+-- 33,5 where the comma marks thousands: between two of those marks stand three digits.
 create or replace macro read_number(raw, decimal_mark, thousands_mark) as
     case
         when decimal_mark <> '.' and contains(replace(raw, thousands_mark, ''), '.') then null
+        when thousands_mark <> '' and contains(raw, thousands_mark) and not regexp_full_match(
+            raw,
+            '[+-]?[0-9]{1,3}(' || regexp_escape(thousands_mark) || '[0-9]{3})+(' || regexp_escape(decimal_mark) || '[0-9]*)?'
+        ) then null
         when not regexp_full_match(
             replace(replace(raw, thousands_mark, ''), decimal_mark, '.'), '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?'
         ) then null

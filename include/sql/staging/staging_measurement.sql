@@ -1,5 +1,5 @@
 -- grain:  one row per record of one export file
--- inputs: source_record, value_map; bound: what the source contract declares of the file, device_key
+-- inputs: source_record, the contract's value maps already in it; bound: what the contract declares of the file, device_key
 -- rule:   text becomes numbers, times and codes as declared; what cannot be read is named in read_error, never guessed
 with
 cleaned as (
@@ -65,7 +65,7 @@ staging as (
         commune_code,
         commune_name,
         operator,
-        coalesce(value_map.value, technology) as technology,
+        technology,
         download_mbps,
         upload_mbps,
         ping_ms,
@@ -82,9 +82,8 @@ staging as (
             'id:' || measurement_id,
             'row:' || md5(cast(row(
                 coalesce(cast(measured_at as varchar), measured_at_text), device_hash, referral_code, province_code,
-                district_code, district_name, commune_code, commune_name, operator,
-                coalesce(value_map.value, technology), download_mbps, upload_mbps, ping_ms, jitter_ms, packet_loss_pct,
-                latitude, longitude, location_accuracy_m, os, device_model, app_version
+                district_code, district_name, commune_code, commune_name, operator, technology, download_mbps, upload_mbps,
+                ping_ms, jitter_ms, packet_loss_pct, latitude, longitude, location_accuracy_m, os, device_model, app_version
             ) as varchar))
         ) as measurement_key,
         coalesce(
@@ -115,6 +114,5 @@ staging as (
         ) as read_error,
         $received_at::timestamp as received_at
     from typed
-    left join value_map on value_map.found = lower(technology)
 )
 select * from staging

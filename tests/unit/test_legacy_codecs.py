@@ -1,4 +1,4 @@
-"""TCVN3: every Vietnamese letter has its byte, and one spelled by hand is what the fonts show."""
+"""TCVN3 and VNI: every Vietnamese letter has its bytes, and one spelled by hand is what the fonts show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_staging import HEADER, staged
 
-from ispeed.tcvn3 import DECODING_TABLE, register
+from ispeed.legacy_codecs import TCVN3, register
 
 register()
 TONES = ["", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323"]
@@ -21,11 +21,37 @@ LETTERS = [
 ] + ["đ", "Đ"]
 
 
-def test_every_vietnamese_letter_comes_back() -> None:
+@pytest.mark.parametrize("encoding", ["tcvn3", "vni"])
+def test_every_vietnamese_letter_comes_back(encoding: str) -> None:
     assert len(set(LETTERS)) == 2 * (12 * 6 + 1)
     text = "".join(LETTERS)
-    assert text.encode("tcvn3").decode("tcvn3") == text
-    assert len(text.encode("tcvn3")) == len(text)
+    assert unicodedata.normalize("NFC", text.encode(encoding).decode(encoding)) == text
+    if encoding == "tcvn3":
+        assert len(text.encode(encoding)) == len(text)
+
+
+# Each letter as a western font shows it, from the tables of two keyboard programs, xvnkb and UniKey, which agree.
+VNI_LETTERS = (
+    "a aø aù aõ aû aï ă:aê aè aé aü aú aë â:aâ aà aá aã aå aä e eø eù eõ eû eï ê:eâ eà eá eã eå eä i ì í ó æ ò "
+    "o oø où oõ oû oï ô:oâ oà oá oã oå oä ơ:ô ôø ôù ôõ ôû ôï u uø uù uõ uû uï ư:ö öø öù öõ öû öï y yø yù yõ yû î đ:ñ"
+)
+SHOWN = " ".join(text.rpartition(":")[2] for text in VNI_LETTERS.split())
+MEANT = " ".join(letter for letter in LETTERS if letter.islower())
+
+
+@pytest.mark.parametrize(
+    ("seen", "meant"),
+    [
+        (SHOWN, MEANT),
+        (SHOWN.upper(), MEANT.upper()),
+        ("Coäng hoøa xaõ hoäi chuû nghóa Vieät Nam", "Cộng hòa xã hội chủ nghĩa Việt Nam"),
+        ("Ñoäc laäp - Töï do - Haïnh phuùc", "Độc lập - Tự do - Hạnh phúc"),
+        ("Khaùnh Hoøa", "Khánh Hòa"),
+    ],
+)
+def test_what_a_western_font_shows_of_vni_is_vietnamese(seen: str, meant: str) -> None:
+    assert unicodedata.normalize("NFC", seen.encode("cp1252").decode("vni")) == meant
+    assert meant.encode("vni").decode("cp1252") == seen
 
 
 @pytest.mark.parametrize(
@@ -47,15 +73,15 @@ def test_the_table_is_that_of_glibc() -> None:
         done = subprocess.run(["iconv", "-f", "TCVN5712-1", "-t", "UTF-8"], input=bytes([byte]), capture_output=True)
         if b"not supported" in done.stderr:
             pytest.skip("this iconv has no TCVN5712-1")
-        assert done.stdout.decode() == DECODING_TABLE[byte], f"{byte:#x}"
+        assert done.stdout.decode() == TCVN3[byte], f"{byte:#x}"
 
 
 def test_ascii_line_ends_and_delimiters_stay() -> None:
     for byte in (9, 10, 13, *range(32, 127)):
-        assert DECODING_TABLE[byte] == chr(byte)
+        assert TCVN3[byte] == chr(byte)
 
 
-@pytest.mark.parametrize("encoding", ["tcvn3", "cp1258", "utf-16", "utf-16-le", "utf-16-be", "windows-1258"])
+@pytest.mark.parametrize("encoding", ["tcvn3", "vni", "cp1258", "utf-16", "utf-16-le", "utf-16-be", "windows-1258"])
 def test_an_export_is_read_in_its_declared_encoding(tmp_path: Path, encoding: str) -> None:
     text = HEADER + "01/10/2024 00:00:00,Cố định,1,,Thiết bị,22366\n"
     content = _encoded(text, encoding)
