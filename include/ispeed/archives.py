@@ -207,7 +207,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _check_places(infos: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise `BadZipFile` where bytes count for two members, or stand before the first: a second archive may lie there."""
+    """Raise `BadZipFile` where bytes count for two members, or stand before the first, as another archive's would."""
     n_read = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < n_read:
@@ -246,6 +246,7 @@ def _directory_bytes(path: Path) -> int:
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + _END_BYTES:
         return 0
+    length: int
     length, comment_length = struct.unpack_from("<LxxxxH", tail, end + 12)
     if any(tail[end + _END_BYTES + comment_length :]):
         raise zipfile.BadZipFile("bytes behind its end")

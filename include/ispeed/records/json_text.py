@@ -73,7 +73,7 @@ def pointer_to(key: str) -> str:
 
 
 def _refuse_open_array(source_file: str, path: Path) -> None:
-    """DuckDB takes an array that ends behind a comma for a whole one; its other records would be lost without a word."""
+    """DuckDB takes an array that ends behind a comma for a whole one: the records that follow it would be lost."""
     with path.open("rb") as text:
         text.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         tail = text.read().rstrip()

@@ -113,7 +113,8 @@ def _scan(settings: Settings, file: LandedFile, archive: zipfile.ZipFile) -> dic
 
 def _is_xml(name: str, start: bytes) -> bool:
     """Whether a part is XML, by what it is called or how it begins: a workbook may call its parts as it likes."""
-    return name.lower().endswith((".xml", ".rels", ".vml")) or start.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")[:1] == b"<"
+    first = start.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")[:1]
+    return first == b"<" or name.lower().endswith((".xml", ".rels", ".vml"))
 
 
 class _PartScan:
