@@ -11,7 +11,7 @@ from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.delimited import EMPTY_LINE, RECORD_BYTES_MAX, plain_text
+from ispeed.records.delimited import MARK, RECORD_BYTES_MAX, plain_text
 from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
 from ispeed.settings import Settings
 
@@ -35,9 +35,11 @@ def _read(
     load: Callable[[Engine, str], None],
 ) -> Headers:
     shape = contract.shape_of(file.source_file)
-    with plain_text(settings, month, file, shape.encoding, mark_empty_lines=load is _load_lines) as path:
+    # An array may have empty lines anywhere, and a control character nowhere.
+    mark = MARK if load is _load_lines else " "
+    with plain_text(settings, month, file, shape.encoding, mark=mark) as text:
         try:
-            load(engine, str(path))
+            load(engine, str(text.path))
         except duckdb.Error as error:
             raise UserError(
                 f"file {file.source_file}",
@@ -79,14 +81,14 @@ def _load_lines(engine: Engine, path: str) -> None:
         {"path": path, "max_line_size": RECORD_BYTES_MAX},
     )
     engine.run("create or replace table source_reject as select line, csv_line, error_message from reject_errors")
-    engine.create("json_line", "staging/source_record.sql", {"empty_line": EMPTY_LINE, "header_rows": 0})
+    engine.create("json_line", "staging/source_record.sql", {"mark": MARK, "header_rows": 0})
     engine.run(
         "create or replace table json_record as select row_number, "
         "case when json_valid(line) then cast(line as json) end as record, "
         "case when line is null then reject_text when not json_valid(line) then line end as reject_text, "
         "case when line is null then reject_message when not json_valid(line) then 'no JSON' end as reject_message "
-        "from json_line where line is null or ltrim(line, chr(65279)) <> $empty_line",
-        {"empty_line": EMPTY_LINE},
+        "from json_line where line is null or ltrim(line, chr(65279)) <> $mark",
+        {"mark": MARK},
     )
 
 

@@ -9,9 +9,13 @@ create or replace macro clean_text(raw, missing) as
 -- What Excel makes of a long code that it took for a number; its digits are lost.
 create or replace macro is_excel_number(code) as regexp_full_match(code, '[0-9](\.[0-9]+)?[eE]\+[0-9]+');
 
--- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared.
+-- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared. Where they were,
+-- they part groups of three, whole ones only: 1.5 would else be 15.
 create or replace macro read_number(raw, decimal_mark, thousands_mark) as
     case
+        when thousands_mark <> '' and contains(raw, thousands_mark) and not regexp_full_match(
+            replace(replace(raw, decimal_mark, 'd'), thousands_mark, 't'), '[+-]?[0-9]{1,3}(t[0-9]{3})+(d[0-9]*)?'
+        ) then null
         when decimal_mark <> '.' and contains(replace(raw, thousands_mark, ''), '.') then null
         when not regexp_full_match(
             replace(replace(raw, thousands_mark, ''), decimal_mark, '.'), '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?'
