@@ -52,11 +52,13 @@ def read_delimited(engine: Engine, settings: Settings, month: Month, contract: C
     in its record took in others.
     """
     shape = contract.shape_of(file.source_file)
+    blanks = [blank for blank in " \t" if shape.quote and blank != shape.delimiter]
     oversights = tuple(
         (before.encode(), after.encode())
         for before, after in (
             (shape.delimiter, "\n"),
-            *((blank, shape.quote) for blank in " \t" if shape.quote and blank != shape.delimiter),
+            *((before, blank) for before in (shape.delimiter, "\n") for blank in blanks),
+            *((blank, shape.quote) for blank in blanks),
         )
     )
     with plain_text(settings, month, file, shape.encoding, oversights) as text:
@@ -69,6 +71,7 @@ def read_delimited(engine: Engine, settings: Settings, month: Month, contract: C
     _account_for_lines(engine, file.source_file, shape, names, text.n_lines - n_header_lines)
     _create_source_text(engine, contract, shape, names, found)
     engine.create("source_record", "staging/source_record.sql", {"mark": MARK, "header_rows": 1})
+    _reject_neighbours_of_fragments(engine, shape)
     return describe_headers(contract, found, columns)
 
 
@@ -172,8 +175,11 @@ def _create_source_text(
     while not found[n_named - 1].strip():
         n_named -= 1
     behind = " or ".join(f"trim({name}) not in ('', $mark)" for name in names[n_named:])
-    quote = f"starts_with(ltrim({{0}}, ' ' || chr(9)), $mark || $quote) and contains({{0}}, $mark || $quote)"
-    after_blank = " or ".join(map(quote.format, names)) if shape.quote else ""
+    after_blank = " or ".join(
+        f"(starts_with({name}, $mark) and starts_with(ltrim({name}, $mark || ' ' || chr(9)), $quote))"
+        for name in names
+        if shape.quote
+    )
     fields = {
         column: "$constant_" + column
         if column in contract.constants
@@ -194,6 +200,25 @@ def _create_source_text(
         f"constant_{column}": value for column, value in contract.constants.items()
     }
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
+
+
+def _reject_neighbours_of_fragments(engine: Engine, shape: Shape) -> None:
+    """A line with one field may be the end of the last field above it, or the start of the first one below it."""
+    engine.run(
+        "create or replace table fragment as select row_number from source_record "
+        "where not contains(reject_text, $delimiter) and trim(reject_text, $blanks) <> ''",
+        {"delimiter": shape.delimiter, "blanks": " \t\ufeff\x00\x1a"},
+    )
+    if not engine.value("select count(*) from fragment"):
+        return
+    engine.run(
+        "with whole as (select row_number from source_record anti join fragment using (row_number)) "
+        "update source_record set reject_message = 'beside a line with one field, which may be a part of it' "
+        "where reject_message is null and row_number in ("
+        "select whole.row_number from fragment asof join whole on fragment.row_number > whole.row_number "
+        "union all "
+        "select whole.row_number from fragment asof join whole on fragment.row_number < whole.row_number)"
+    )
 
 
 @contextmanager
@@ -246,11 +271,11 @@ def _copy_plain(
         block = source.read(_BLOCK_BYTES)
         try:
             plain = decoder.decode(block, final=not block).encode("utf-8", "surrogateescape") if decoder else block
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise UserError(
                 f"file {source_file}, line {n_lines + 1} or after it",
-                f"bytes that are no {encoding}: {error.reason}",
-                "whole characters: one byte lost or too many changes all that follow",
+                f"bytes that are no {encoding}: {error}",
+                f"{encoding} from the first byte to the last: one lost or too many changes all that follow",
                 "fetch or export the file again, or correct `encoding` of its shape in the source contract",
             ) from error
         lines = held + plain
