@@ -14,7 +14,14 @@ from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.records.headers import (
+    Headers,
+    check_columns,
+    check_rows,
+    describe_headers,
+    json_of_undeclared,
+    undeclared_names,
+)
 from ispeed.settings import Settings
 
 _MAGIC = b"PAR1"
@@ -22,14 +29,17 @@ _MAGIC = b"PAR1"
 _EXACT_MAX = {"FLOAT": 1e7, "DOUBLE": 1e15}
 
 
-def read_parquet(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+def read_parquet(
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+) -> Headers:
     """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
     declared format and the contract's zone.
     """
     with opened_parquet(engine, settings, month, file) as (path, types):
         found = _column_names(engine, str(path))
         columns = contract.match_headers(file.source_file, found, month)
-        _extract(engine, contract, file, str(path), columns, list(types.values()))
+        undeclared = undeclared_names(found, columns) if with_undeclared else {}
+        _extract(engine, contract, file, str(path), columns, list(types.values()), undeclared)
     return describe_headers(contract, found, columns)
 
 
@@ -97,7 +107,13 @@ def _text_bytes(engine: Engine, path: str, types: list[str]) -> int:
 
 
 def _extract(
-    engine: Engine, contract: Contract, file: LandedFile, path: str, columns: list[str | None], types: list[str]
+    engine: Engine,
+    contract: Contract,
+    file: LandedFile,
+    path: str,
+    columns: list[str | None],
+    types: list[str],
+    undeclared: dict[int, str],
 ) -> None:
     shape = contract.shape_of(file.source_file)
     # Names by place: what the file calls its columns never becomes part of a statement.
@@ -112,11 +128,14 @@ def _extract(
             rejects += _reject_of(column, type_of[column])
         else:
             fields.append("cast(null as varchar)")
+    undeclared_text, names_of_undeclared = json_of_undeclared(
+        undeclared, {place: f"cast({name} as varchar)" for place, name in enumerate(names)}
+    )
     statement = (
         "create or replace table source_record as select row_number() over () as row_number, "
         "cast(null as varchar) as reject_text, "
         + (f"nullif(concat_ws('; ', {', '.join(rejects)}), '')" if rejects else "cast(null as varchar)")
-        + " as reject_message, "
+        + f" as reject_message, {undeclared_text} as undeclared_text, "
         + ", ".join(f"{field} as {column}" for field, column in zip(fields, COLUMNS, strict=True))
         + f" from read_parquet($path, hive_partitioning = false) as source ({', '.join(names)})"
     )
@@ -125,6 +144,7 @@ def _extract(
         "decimal": shape.decimal,
         "format": shape.timestamp_formats[0],
         "zone": contract.timezone,
+        **names_of_undeclared,
     } | {f"constant_{column}": value for column, value in contract.constants.items()}
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers, undeclared_names
 from ispeed.settings import Settings
 
 HEADER_ROWS = 30
@@ -43,7 +44,9 @@ _ZEROS = re.compile(r"^0+$")
 _ROW, _MERGED = f"{SHEET_MAIN_NS} row", f"{SHEET_MAIN_NS} mergeCell"
 
 
-def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+def read_sheet(
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+) -> Headers:
     """Make the declared sheet the relation `source_record`.
 
     Rows above the header are titles. Empty rows are no records. Numbers become text with the declared decimal mark,
@@ -60,8 +63,11 @@ def read_sheet(engine: Engine, settings: Settings, month: Month, contract: Contr
         if shape.sheet is None:
             _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
         merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
+        undeclared = undeclared_names(found, columns) if with_undeclared else None
         engine.add_rows("source_record", _TYPES, [])
-        records = _records(file.source_file, sheet, shape, header_row, columns, merged, contract.constants)
+        records = _records(
+            file.source_file, sheet, shape, header_row, columns, merged, contract.constants, undeclared
+        )
         n_rows = n_chars = 0
         for batch, n_chars_of_batch in _batches(records):
             n_rows, n_chars = n_rows + len(batch), n_chars + n_chars_of_batch
@@ -91,7 +97,7 @@ def opened_workbook(
             workbook.close()
 
 
-_TYPES = {"row_number": "integer", "reject_text": "text", "reject_message": "text"} | dict.fromkeys(COLUMNS, "text")
+_TYPES = {"row_number": "integer"} | dict.fromkeys(("reject_text", "reject_message", "undeclared_text", *COLUMNS), "text")
 
 
 def _scan(settings: Settings, file: LandedFile, archive: zipfile.ZipFile) -> dict[str, tuple[str, ...]]:
@@ -295,6 +301,13 @@ class _Parser(WorkSheetParser):
         """
         last = 0
         for number, cells in self.parse():
+            if cells and max(cell["column"] for cell in cells) > _LAST_COLUMN:
+                raise UserError(
+                    f"{self._where}, row {number}",
+                    "a cell beyond column XFD",
+                    "a sheet that Excel wrote",
+                    "save it again",
+                )
             if not last < number <= _LAST_ROW:
                 raise UserError(
                     f"{self._where}, row {number}",
@@ -326,7 +339,8 @@ def _records(
     header_row: int,
     columns: Sequence[str | None],
     merged: _Merged,
-    constants: Any,
+    constants: Mapping[str, str],
+    undeclared: Mapping[int, str] | None,
 ) -> Iterator[tuple[Any, ...]]:
     place_of = {column: place for place, column in enumerate(columns) if column is not None}
     absent = tuple(constants.get(column) for column in COLUMNS)
@@ -335,34 +349,7 @@ def _records(
         for number, cells in _Parser(source_file, sheet, source).rows():
             if number <= header_row:
                 continue
-            texts: list[str | None] = [None] * len(columns)
-            problems = []
-            last = 0
-            for cell in cells:
-                column, value = cell["column"], cell["value"]
-                if column <= last or cell["row"] != number:
-                    problems.append(f"cell {get_column_letter(column)}{cell['row']} is out of its place")
-                last = column
-                if value is None:
-                    continue
-                if column > len(columns):
-                    # It must not widen the row, however far off it stands; but its row is shifted, or lacks its header.
-                    if column > _LAST_COLUMN:
-                        raise UserError(
-                            f"file {source_file}, sheet {sheet.title!r}, row {number}",
-                            "a cell beyond column XFD",
-                            "a sheet that Excel wrote",
-                            "save it again",
-                        )
-                    if str(value).strip():
-                        name = get_column_letter(column)
-                        problems.append(f"cell {name}{number} stands behind the last header: {str(value)[:50]}")
-                    continue
-                name = columns[column - 1]
-                if cell["data_type"] == "e" and name is not None:
-                    problems.append(f"{name} {value}")
-                is_time = name == "measured_at"
-                texts[column - 1] = text_of_cell(ReadOnlyCell(sheet, **cell), shape, sheet.parent.epoch, is_time)
+            texts, behind, problems = _read_row(sheet, shape, columns, number, cells)
             is_empty = not any(texts) and not problems
             merge = merged.fill(number, texts)
             if is_empty:
@@ -371,7 +358,41 @@ def _records(
                 constant if place is None or constant is not None else texts[place]
                 for place, constant in zip(places, absent, strict=True)
             )
-            yield (number, None, "; ".join(problems) or merge, *fields)
+            others = None
+            if undeclared is not None:
+                there = {name: texts[place] for place, name in undeclared.items() if texts[place]} | behind
+                others = json.dumps(there, ensure_ascii=False) if there else None
+            yield (number, None, "; ".join(problems) or merge, others, *fields)
+
+
+def _read_row(
+    sheet: Any, shape: Shape, columns: Sequence[str | None], number: int, cells: Sequence[dict[str, Any]]
+) -> tuple[list[str | None], dict[str, str], list[str]]:
+    """The texts under the headers, those behind the last one by their column, and what makes the row unreadable."""
+    texts: list[str | None] = [None] * len(columns)
+    behind: dict[str, str] = {}
+    problems = []
+    last = 0
+    for cell in cells:
+        column, value = cell["column"], cell["value"]
+        if column <= last or cell["row"] != number:
+            problems.append(f"cell {get_column_letter(column)}{cell['row']} is out of its place")
+        last = column
+        if value is None:
+            continue
+        if column > len(columns):
+            # It must not widen the row, however far off it stands; but its row is shifted, or lacks a header.
+            if str(value).strip():
+                behind[get_column_letter(column)] = str(value)
+            continue
+        name = columns[column - 1]
+        if cell["data_type"] == "e" and name is not None:
+            problems.append(f"{name} {value}")
+        is_time = name == "measured_at"
+        texts[column - 1] = text_of_cell(ReadOnlyCell(sheet, **cell), shape, sheet.parent.epoch, is_time)
+    if behind:
+        problems.append(f"a value behind the last header, in column {', '.join(list(behind)[:5])}")
+    return texts, behind, problems
 
 
 def _batches(records: Iterator[tuple[Any, ...]]) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
