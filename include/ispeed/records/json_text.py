@@ -21,14 +21,14 @@ _TAIL_BYTES = 1 << 16
 
 
 def read_json(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a file with an array of objects the relation `source_record`, numbered from 1 by place in the array."""
     return _read(engine, settings, month, contract, file, with_undeclared, load_array)
 
 
 def read_json_lines(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a file with one object a line the relation `source_record`, numbered by line from 1."""
     return _read(engine, settings, month, contract, file, with_undeclared, load_lines)

@@ -30,7 +30,7 @@ _EXACT_MAX = {"FLOAT": 1e7, "DOUBLE": 1e15}
 
 
 def read_parquet(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
     declared format and the contract's zone.

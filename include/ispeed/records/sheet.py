@@ -45,7 +45,7 @@ _ROW, _MERGED = f"{SHEET_MAIN_NS} row", f"{SHEET_MAIN_NS} mergeCell"
 
 
 def read_sheet(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool = False
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make the declared sheet the relation `source_record`.
 
@@ -65,9 +65,7 @@ def read_sheet(
         merged = _Merged(merges[sheet._worksheet_path.lstrip("/")], header_row, columns)
         undeclared = undeclared_names(found, columns) if with_undeclared else None
         engine.add_rows("source_record", _TYPES, [])
-        records = _records(
-            file.source_file, sheet, shape, header_row, columns, merged, contract.constants, undeclared
-        )
+        records = _records(file.source_file, sheet, shape, header_row, columns, merged, contract.constants, undeclared)
         n_rows = n_chars = 0
         for batch, n_chars_of_batch in _batches(records):
             n_rows, n_chars = n_rows + len(batch), n_chars + n_chars_of_batch
@@ -97,7 +95,8 @@ def opened_workbook(
             workbook.close()
 
 
-_TYPES = {"row_number": "integer"} | dict.fromkeys(("reject_text", "reject_message", "undeclared_text", *COLUMNS), "text")
+_TEXTS = ("reject_text", "reject_message", "undeclared_text", *COLUMNS)
+_TYPES = {"row_number": "integer"} | dict.fromkeys(_TEXTS, "text")
 
 
 def _scan(settings: Settings, file: LandedFile, archive: zipfile.ZipFile) -> dict[str, tuple[str, ...]]:
