@@ -52,6 +52,7 @@ COLUMNS = (
     "device_model",
     "app_version",
 )
+CODES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in ("id", "code"))
 REQUIRED = ("measured_at", "technology", "download_mbps")
 # Columns of words, which other systems spell in their own way: a contract may say what their values mean.
 WORDS = (
@@ -205,7 +206,7 @@ class Contract:
             if column not in columns and column not in self.constants:
                 raise UserError(
                     f"file {file_name}, row {row}",
-                    f"no header for the required column {column}; the headers are: " + ", ".join(found),
+                    f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none"),
                     " or ".join(map(_described, self.headers.get(column, ()))) or f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",
                 )

@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,14 @@ from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.records.headers import (
+    Headers,
+    check_columns,
+    check_rows,
+    describe_headers,
+    json_of_undeclared,
+    undeclared_names,
+)
 from ispeed.settings import Settings
 
 MARK = "\x1e"
@@ -45,7 +52,9 @@ class PlainText:
     n_lines: int
 
 
-def read_delimited(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+def read_delimited(
+    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+) -> Headers:
     """Make a csv file the relation `source_record`, numbered by record (header = 1).
 
     Raises `UserError` where the file is damaged, its header row lacks a required column, or a quote that does not close
@@ -69,7 +78,8 @@ def read_delimited(engine: Engine, settings: Settings, month: Month, contract: C
         _read_text(engine, file.source_file, text.path, shape, names)
     check_rows(settings, file.source_file, engine.value("select count(*) from read_text"))
     _account_for_lines(engine, file.source_file, shape, names, text.n_lines - n_header_lines)
-    _create_source_text(engine, contract, shape, names, found)
+    undeclared = undeclared_names(found, columns) if with_undeclared else {}
+    _create_source_text(engine, contract, shape, names, found, undeclared)
     engine.create("source_record", "staging/source_record.sql", {"mark": MARK, "header_rows": 1})
     _reject_neighbours_of_fragments(engine, shape)
     return describe_headers(contract, found, columns)
@@ -169,7 +179,12 @@ def _swallowing(source_file: str, row_number: int, n_lines: int) -> UserError:
 
 
 def _create_source_text(
-    engine: Engine, contract: Contract, shape: Shape, names: Sequence[str], found: Sequence[str]
+    engine: Engine,
+    contract: Contract,
+    shape: Shape,
+    names: Sequence[str],
+    found: Sequence[str],
+    undeclared: Mapping[int, str],
 ) -> None:
     """Make `source_text`: our columns, and what is wrong with a record although it has as many fields as the header."""
     # The delimiter at the end of a header is harmless where every record has it; a value there was shifted.
@@ -190,15 +205,18 @@ def _create_source_text(
         else "cast(null as varchar)"
         for column in COLUMNS
     }
+    undeclared_text, names_of_undeclared = json_of_undeclared(
+        undeclared, {place: f"replace({names[place]}, $mark, '')" for place in undeclared}
+    )
     statement = (
-        "create or replace table source_text as select place, "
+        f"create or replace table source_text as select place, {undeclared_text} as undeclared_text, "
         f"case when {behind or 'false'} then 'a value behind the last header' "
         f"when {after_blank or 'false'} then 'blanks before a quote' end as reject_message, "
         f"case when reject_message is not null then concat_ws($delimiter, {', '.join(names)}) end as reject_text"
         + "".join(f", {field} as {column}" for column, field in fields.items())
         + " from read_text"
     )
-    parameters = {"mark": MARK, "quote": shape.quote, "delimiter": shape.delimiter} | {
+    parameters = {"mark": MARK, "quote": shape.quote, "delimiter": shape.delimiter, **names_of_undeclared} | {
         f"constant_{column}": value for column, value in contract.constants.items()
     }
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
