@@ -12,7 +12,7 @@ import pytest
 from ispeed.boundaries import match_locations
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
-from ispeed.registry import BEGINNING, OPEN_END
+from ispeed.registry_files import BEGINNING, OPEN_END
 
 JUNE, JULY, END = date(2025, 6, 1), date(2025, 7, 1), date(2025, 7, 31)
 COMMUNES = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ispeed.registry import BEGINNING, OPEN_END
+from ispeed.registry_files import BEGINNING, OPEN_END
 from ispeed.settings import INCLUDE
 from ispeed.succession import Successions, Unit
 
