@@ -18,18 +18,14 @@ và mã giới thiệu đúng theo ngày đo. Mọi dòng đều có chỗ: đư
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from airflow.sdk import CronPartitionTimetable, chain, dag, task
 
 from ispeed.airflow import (
     CORE_MEASUREMENT,
-    RETRIES,
     WaitForExport,
     announce_month,
-    boundaries_param,
     check_task,
-    month_param,
+    monthly,
     no_retry_on_user_error,
     run_of,
 )
@@ -39,13 +35,9 @@ from ispeed.airflow import (
     dag_display_name="Nạp số liệu đo của tháng",
     doc_md=__doc__,
     schedule=CronPartitionTimetable("0 3 3 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"),
-    start_date=datetime(2019, 1, 1),
-    catchup=False,
     # More than one: a month that waits for its export, for days, must not hold up another month's redoing.
     max_active_runs=3,
-    default_args=RETRIES,
-    params={"month": month_param(), "boundaries": boundaries_param()},
-    tags=["ispeed", "hằng tháng"],
+    **monthly(),
 )
 def ingest_measurements():
     wait_for_export = WaitForExport(task_id="wait_for_export", task_display_name="Chờ đủ tệp của tháng")

@@ -18,33 +18,17 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
-from ispeed.airflow import (
-    CORE_MEASUREMENT,
-    REPORTS,
-    RETRIES,
-    boundaries_of,
-    boundaries_param,
-    check_task,
-    month_param,
-    no_retry_on_user_error,
-    run_of,
-)
+from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_task, monthly, no_retry_on_user_error, run_of
 
 
 @dag(
     dag_display_name="Phát hành báo cáo của tháng",
     doc_md=__doc__,
     schedule=PartitionedAssetTimetable(assets=CORE_MEASUREMENT),
-    start_date=datetime(2019, 1, 1),
-    catchup=False,
     max_active_runs=1,
-    default_args=RETRIES,
-    params={"month": month_param(), "boundaries": boundaries_param()},
-    tags=["ispeed", "hằng tháng"],
+    **monthly(),
 )
 def publish_reports():
     @task(task_display_name="Tính các bảng báo cáo")

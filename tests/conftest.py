@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings as hypothesis_settings
 
 from ispeed.database import Database
 from ispeed.landing import read_landing
@@ -18,6 +19,11 @@ from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES
 from pipeline import BUILD, PublishedDemo, Tables, built_tables, run_steps, settings_in
+
+# Every run looks at the same tables; --hypothesis-profile=search looks at many others.
+hypothesis_settings.register_profile("same", max_examples=40, derandomize=True, database=None, deadline=None)
+hypothesis_settings.register_profile("search", max_examples=2_000, derandomize=False, database=None, deadline=None)
+hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture

@@ -41,26 +41,35 @@ RETRIES: Final = {
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
-def month_param() -> Param:
-    """The parameter `month`, for runs by hand and for `dag.test()`: `YYYY-MM`, or nothing."""
-    return Param(
-        None,
-        type=["null", "string"],
-        pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
-        title="Tháng (YYYY-MM)",
-        description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
-    )
+def monthly() -> dict[str, Any]:
+    """What the DAGs of a month have in common.
 
-
-def boundaries_param() -> Param:
-    """The parameter `boundaries`: a day on whose map the month is published too, `YYYY-MM-DD`, or nothing."""
-    return Param(
-        None,
-        type=["null", "string"],
-        format="date",
-        title="Quy đổi theo địa giới ngày (YYYY-MM-DD)",
-        description="Chỉ điền khi muốn có thêm số liệu theo địa giới hành chính của ngày khác, ví dụ 2025-07-01.",
-    )
+    Their parameters may be left empty: `month` (`YYYY-MM`) is for runs by hand and for `dag.test()`, `boundaries`
+    (`YYYY-MM-DD`) a day on whose map of communes the month is published too.
+    """
+    params = {
+        "month": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+            title="Tháng (YYYY-MM)",
+            description="Chỉ điền khi chạy tay mà không có partition key, ví dụ 2024-10.",
+        ),
+        "boundaries": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Quy đổi theo địa giới ngày (YYYY-MM-DD)",
+            description="Chỉ điền khi muốn có thêm số liệu theo địa giới hành chính của ngày khác, ví dụ 2025-07-01.",
+        ),
+    }
+    return {
+        "start_date": datetime(2019, 1, 1),
+        "catchup": False,
+        "default_args": RETRIES,
+        "params": params,
+        "tags": ["ispeed", "hằng tháng"],
+    }
 
 
 def boundaries_of(context: Mapping[str, Any]) -> date | None:

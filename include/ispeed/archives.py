@@ -4,15 +4,15 @@ the names that the archive gives."""
 from __future__ import annotations
 
 import gzip
-import lzma
 import re
 import stat
 import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 _FREE_BYTES = 100 * 1024
 # A central directory takes 46 bytes a member and the name; a longer one holds more members than it may.
 _DIRECTORY_BYTES_A_MEMBER = 1024
+# What stands before each member, its name not counted, and behind the directory, the comment not counted.
+_HEADER_BYTES, _END_BYTES = 30, 22
 _PACKED_SUFFIXES = (".zip", ".gz", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz", ".zst")
-_DAMAGES = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+_DAMAGES = (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
 class Readable(Protocol):
@@ -49,7 +51,7 @@ def read_members(settings: Settings, path: Path, source_file: str) -> tuple[zipf
     """
     with _told_damage(source_file, "zip"), checked_zip(settings, path, source_file) as archive:
         infos = archive.infolist()
-    members = [info for info in infos if not info.is_dir() and not _is_hidden(info.filename)]
+    members = [info for info in infos if (info.file_size or not info.is_dir()) and not _is_hidden(info.filename)]
     for info in members:
         _check_member(source_file, info)
     names = [info.filename for info in members]
@@ -77,6 +79,16 @@ def checked_zip(settings: Settings, path: Path, source_file: str) -> Iterator[zi
         if len(infos) > settings.archive_members_max:
             raise _too_many_members(source_file, f"{len(infos):,} members", settings)
         check_expansion(settings, source_file, sum(info.file_size for info in infos), n_packed)
+        _check_places(infos)
+        for info in infos:
+            # Others take memory as the archive says (LZMA: up to 4 GB before the first byte).
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise UserError(
+                    f"file {source_file}, member {info.filename!r}",
+                    f"packing method {info.compress_type}",
+                    "stored or deflated, as an ordinary zip archive is",
+                    "pack the files again with another program or its default method",
+                )
         yield archive
 
 
@@ -105,8 +117,13 @@ def opened(settings: Settings, month: Month, file: LandedFile) -> Iterator[Reada
     kind = "zip" if file.member else "gzip"
     with _told_damage(file.source_file, kind):
         if file.member:
-            with checked_zip(settings, path, file.source_file) as archive, archive.open(file.member) as member:
-                yield member
+            with checked_zip(settings, path, file.source_file) as archive:
+                info = archive.getinfo(file.member)
+                # `zipfile` stops at the size that the directory gives, even where more would come.
+                longer = copy(info)
+                longer.file_size += 1
+                with archive.open(longer) as member:
+                    yield _Exact(member, info.file_size)
         elif is_gzip(file.source_file):
             with gzip.open(path) as unpacked:
                 yield _Bounded(settings, file.source_file, unpacked, path.stat().st_size)
@@ -151,6 +168,20 @@ class _Bounded:
         return block
 
 
+class _Exact:
+    """A member's stream, which must hold as many bytes as the directory says: a shorter reading would lose rows."""
+
+    def __init__(self, stream: Readable, n_bytes: int) -> None:
+        self._stream, self._n_left = stream, n_bytes
+
+    def read(self, size: int, /) -> bytes:
+        block = self._stream.read(size)
+        self._n_left -= len(block)
+        if self._n_left < 0 or (not block and self._n_left):
+            raise zipfile.BadZipFile("a member is longer or shorter than the directory says")
+        return block
+
+
 @contextmanager
 def _told_damage(source_file: str, kind: str) -> Iterator[None]:
     try:
@@ -175,6 +206,17 @@ def _is_hidden(name: str) -> bool:
     return parts[0] == "__MACOSX" or (parts[-1] != ".." and parts[-1].startswith((".", "~$")))
 
 
+def _check_places(infos: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise `BadZipFile` where bytes count for two members, or stand before the first, as another archive's would."""
+    n_read = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < n_read:
+            raise zipfile.BadZipFile(f"{info.filename!r} overlaps another member")
+        if n_read == 0 < info.header_offset:
+            raise zipfile.BadZipFile(f"{info.header_offset:,} bytes before the first member")
+        n_read = info.header_offset + _HEADER_BYTES + len(info.filename) + info.compress_size
+
+
 def _check_member(source_file: str, info: zipfile.ZipInfo) -> None:
     # zipfile cuts names at a NUL byte; what stood behind it is in orig_filename.
     name = info.orig_filename
@@ -182,6 +224,8 @@ def _check_member(source_file: str, info: zipfile.ZipInfo) -> None:
     parts = re.split(r"[/\\]", name)
     if not name.isprintable() or ".." in parts or parts[0] == "" or re.match(r"[A-Za-z]:", name):
         raise UserError(where, "a name that leads elsewhere", "the name of a file in the archive", "pack it again")
+    if info.is_dir():
+        raise UserError(where, f"a folder that holds {info.file_size:,} bytes itself", "a file", "pack the files again")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UserError(where, "a link", "a file", "pack the file that it points to")
     if info.flag_bits & 0x1:
@@ -191,15 +235,21 @@ def _check_member(source_file: str, info: zipfile.ZipInfo) -> None:
 
 
 def _directory_bytes(path: Path) -> int:
-    """How long the archive says its directory is, before `zipfile` reads it all into memory."""
+    """How long the archive says its directory is, before `zipfile` reads it all into memory.
+
+    Raises `BadZipFile` where something follows the archive; zeros may, which some tools fill up with.
+    """
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, n_bytes - 65_557 - 76))
         tail = file.read()
     end = tail.rfind(b"PK\x05\x06")
-    if end < 0 or len(tail) < end + 16:
+    if end < 0 or len(tail) < end + _END_BYTES:
         return 0
-    length: int = struct.unpack_from("<L", tail, end + 12)[0]
+    length: int
+    length, comment_length = struct.unpack_from("<LxxxxH", tail, end + 12)
+    if any(tail[end + _END_BYTES + comment_length :]):
+        raise zipfile.BadZipFile("bytes behind its end")
     wide = tail.rfind(b"PK\x06\x06", 0, end)
     if wide >= 0 and end - wide >= 56:
         length = max(length if length < 0xFFFFFFFF else 0, struct.unpack_from("<Q", tail, wide + 40)[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -111,6 +111,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_engine() as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
         add_policy(engine, policy, month)
+        add_source_files(engine, step["files"])
         add_landed_elsewhere(engine, settings, month, landing)
         add_row_reasons(engine, "quarantine_measurement")
         engine.run(
@@ -123,6 +124,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
             engine, "staging_measurement", "remaining_measurement", rows="quarantine_measurement", pages=pages
         )
         add_originals(engine, settings, month, contract, landing)
+        results += run_suite(engine, "quarantine_measurement", "quarantine_original", pages=pages)
         with replaced_folder(settings.lake_of("quarantine", month)) as folder:
             engine.write_parquet(
                 "select * from quarantine_original order by source_file, row_number",
@@ -144,6 +146,14 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
 def add_row_reasons(engine: Engine, name: str) -> None:
     """Make `name` an empty relation of rows and their reasons, for `run_suite` to fill."""
     engine.add_rows(name, {"source_file": "text", "row_number": "integer", "reason": "text"}, [])
+
+
+def add_source_files(engine: Engine, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make `source_file` the month's files with their rows as staged, and `row_reason` what a row of them may get."""
+    rows = [(name, file["n_rows"]) for name, file in files.items()]
+    engine.add_rows("source_file", {"source_file": "text", "n_rows": "integer"}, rows)
+    reasons = [(outcome, reason) for outcome, reason, _ in row_reasons()]
+    engine.add_rows("row_reason", {"outcome": "text", "reason": "text"}, reasons)
 
 
 def add_policy(engine: Engine, policy: Policy, month: Month) -> None:

@@ -101,11 +101,13 @@ def run_demo(province: str | None = None) -> int:
     With sample exports the months before it are published first, so that October can be compared with September.
     Another province has its own registry, policy, lake and share.
     """
+    of_province = ""
     if province is not None:
         folder = _province_folder(province)
         if not (folder / "registry").exists():
             run_registry(province, folder)
         os.environ.update(ISPEED_VAR=str(folder), ISPEED_POLICY=str(folder / "policy.yaml"))
+        of_province = f"ISPEED_VAR={shown(folder)} ISPEED_POLICY={shown(folder / 'policy.yaml')} "
     settings = Settings.from_environment()
     months: Sequence[Month] = DEMO_MONTHS[-1:]
     if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
@@ -131,7 +133,7 @@ def run_demo(province: str | None = None) -> int:
             ),
             ("make up", "Airflow with its page"),
         ):
-            print(f"  {command:<38}{what}")
+            print(f"  {of_province}{command:<38}{what}")
     return code
 
 

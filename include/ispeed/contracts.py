@@ -52,6 +52,7 @@ COLUMNS = (
     "device_model",
     "app_version",
 )
+CODES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in ("id", "code"))
 REQUIRED = ("measured_at", "technology", "download_mbps")
 # Columns of words, which other systems spell in their own way: a contract may say what their values mean.
 WORDS = (
@@ -89,13 +90,17 @@ UNITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
 }
 
 
+# What ends lines, and what stands for an empty one while a text is read.
+_LINE_MARKS = ("\r", "\n", "\x1e")
+
+
 @dataclass(frozen=True)
 class Shape:
     """How files of one name pattern are written.
 
-    Encoding, delimiter and quote are for text files, sheet and header row for workbooks; `decimal` and `thousands` are
-    those of numbers written as text. No sheet named: the first visible one. No header row named: the first that has
-    every required header.
+    Encoding, delimiter and quote ('' for none) are for text files, sheet and header row for workbooks; `decimal` and
+    `thousands` are those of numbers written as text. No sheet named: the first visible one. No header row named: the
+    first that has every required header.
     """
 
     pattern: str
@@ -201,7 +206,7 @@ class Contract:
             if column not in columns and column not in self.constants:
                 raise UserError(
                     f"file {file_name}, row {row}",
-                    f"no header for the required column {column}; the headers are: " + ", ".join(found),
+                    f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none"),
                     " or ".join(map(_described, self.headers.get(column, ()))) or f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",
                 )
@@ -432,6 +437,14 @@ def _check_contract(places: _Places, contract: Contract) -> None:
                 "one such as utf-8, utf-16, cp1258, tcvn3",
                 "correct it",
             ) from error
+        marks = (shape.delimiter, shape.quote)
+        if shape.delimiter == shape.quote or any(mark in _LINE_MARKS for mark in marks) or not shape.quote.isascii():
+            raise UserError(
+                places.where("shapes", place, "delimiter"),
+                f"delimiter {shape.delimiter!r} and quote {shape.quote!r}",
+                "two characters, neither a line end nor a record separator, and the quote one of ASCII",
+                "declare how the export is delimited and quoted",
+            )
         if shape.decimal == shape.thousands:
             raise UserError(
                 places.where("shapes", place, "decimal"),

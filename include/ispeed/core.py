@@ -6,7 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ispeed.boundaries import boundary_hashes, match_locations
-from ispeed.checks import add_policy, add_row_reasons, require_passed, run_suite, stop_where_critical
+from ispeed.checks import (
+    add_policy,
+    add_row_reasons,
+    add_source_files,
+    require_passed,
+    run_suite,
+    stop_where_critical,
+)
 from ispeed.data_docs import Pages
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
@@ -45,12 +52,16 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         match_operators(engine)
         engine.create("core_measurement", "core/core_measurement.sql")
         add_row_reasons(engine, "flag_measurement")
-        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=Pages.of(settings, month))
+        add_source_files(engine, staging["files"])
+        pages = Pages.of(settings, month)
+        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=pages)
+        results += run_suite(engine, "flag_measurement", pages=pages)
         stop_where_critical(month, results)
         for name in ("core_measurement", "flag_measurement"):
             engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
         met = engine.rows("select distinct referral_code from core_measurement where referral_code is not null")
-        as_of = as_of_month(tables_of(engine), month, {row["referral_code"] for row in met})
+        codes_met = {row["referral_code"] for row in met}
+        as_of = as_of_month(tables_of(engine), month, codes_met, has_boundaries=settings.boundaries is not None)
         flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
         note = {
             "inputs": staging["inputs"],

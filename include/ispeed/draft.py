@@ -30,6 +30,7 @@ from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Change, CheckLine, Content, IntegrityPolicy, SourceFile, WorkbookPolicy
+from ispeed.workbook.wording import number
 
 Tables = dict[str, list[Row]]
 _WINDOWS = {
@@ -64,16 +65,17 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     landing = read_landing(settings, month)
     report = read_step(settings, "report", month, "build_reports")
-    checks = settings.lake_of("report", month) / "checks.json"
-    if not checks.exists():
+    noted = settings.lake_of("report", month) / "checks.json"
+    if not noted.exists():
         raise UserError(
             f"month {month}", "reports that were not checked", "the result of check_reports", "run it first"
         )
-    require_passed(month, json.loads(checks.read_text(encoding="utf-8")))
+    require_passed(month, json.loads(noted.read_text(encoding="utf-8")))
     database = Database(settings.database_url)
     with month_lock(settings, month), open_engine() as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
-        origin = origin_of(policy, report)
+        checks = _noted_checks(settings, month)
+        origin = origin_of(policy, report, checks)
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
@@ -101,8 +103,14 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                 before = {
                     name: database.rows(name, month, published["revision"]) if published else [] for name in tables
                 }
-                changes = changes_of(REPORT_TABLES, before, tables, causes) if published else []
-                content = _content(settings, month, policy, landing, revision, tables, previous, changes, causes)
+                changes: list[Change] = []
+                if published:
+                    changes = changes_of(REPORT_TABLES, before, tables, causes)
+                    told = published_origin(settings.share_of(month), published["revision"])
+                    changes += _changed_warnings(told, origin, causes)
+                content = _content(
+                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes
+                )
                 files = folder / "files"
                 files.mkdir()
                 _write_quarantine(engine, settings, month, files / "quarantine.csv")
@@ -126,8 +134,11 @@ def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables
     return tables
 
 
-def origin_of(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that a revision is made from, by hash; what differs between two is why they differ."""
+def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckLine]) -> dict[str, Any]:
+    """Everything that a revision is made from, by hash; what differs between two is why they differ.
+
+    What is told of a month beside others (drift, a file of two months) may change with those: it counts as it is shown.
+    """
     rules = {
         str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
         for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
@@ -141,6 +152,11 @@ def origin_of(policy: Policy, report: Mapping[str, Any]) -> dict[str, Any]:
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
         "boundaries": report["core"].get("boundaries", {}),
+        "warnings": [
+            {"table": check.table, "description_vi": check.description_vi, "finding": check.finding}
+            for check in checks
+            if check.finding
+        ],
     }
 
 
@@ -172,6 +188,7 @@ def causes_of(share: Path, published: Row | None, origin: Mapping[str, Any]) -> 
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),
         "Số liệu tháng trước được phát hành lại": before.get("previous_revision") != origin["previous_revision"],
+        "Cảnh báo nêu để xem xét thay đổi": before.get("warnings", []) != origin["warnings"],
     }
     causes = [sentence for sentence, differs in sentences.items() if differs]
     if not causes and before_registry.get("version") != registry["version"]:
@@ -197,6 +214,20 @@ def changes_of(declared: Sequence[Table], published: Tables, tables: Tables, cau
     return changes
 
 
+def _changed_warnings(before: Mapping[str, Any], origin: Mapping[str, Any], causes: Sequence[str]) -> list[Change]:
+    """Every warning that came, went, or says something else now."""
+    old, new = (
+        {(told["table"], told["description_vi"]): told["finding"] for told in made_from.get("warnings", [])}
+        for made_from in (before, origin)
+    )
+    return [
+        Change(table, description, "Cảnh báo", old.get((table, description)), new.get((table, description)), cause)
+        for cause in ["; ".join(causes)]
+        for table, description in sorted(old.keys() | new.keys())
+        if old.get((table, description)) != new.get((table, description))
+    ]
+
+
 def _key(table: Table, row: Row) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in table.key)
 
@@ -208,6 +239,23 @@ def _quality_totals(rows: Sequence[Row]) -> dict[str, int]:
     return totals
 
 
+def _noted_checks(settings: Settings, month: Month) -> list[CheckLine]:
+    """Every check that a step of the month noted, in the order in which they ran."""
+    noted = settings.lake_of("report", month) / "checks.json"
+    return check_lines(
+        [
+            *read_step(settings, "quarantine", month, "check")["results"],
+            *read_step(settings, "core", month, "build_core")["results"],
+            *json.loads(noted.read_text(encoding="utf-8")),
+        ]
+    )
+
+
+def _finding(result: Mapping[str, Any]) -> str:
+    n_more = result["n_rows"] - len(result["examples"])
+    return "; ".join(result["examples"]) + (f" và {number(n_more)} trường hợp khác" if n_more > 0 else "")
+
+
 def _content(
     settings: Settings,
     month: Month,
@@ -215,16 +263,11 @@ def _content(
     landing: Landing,
     revision: int,
     tables: Tables,
+    checks: Sequence[CheckLine],
     previous_province: Sequence[Row],
     changes: Sequence[Change],
     causes: Sequence[str],
 ) -> Content:
-    report_folder = settings.lake_of("report", month)
-    results = [
-        *read_step(settings, "quarantine", month, "check")["results"],
-        *read_step(settings, "core", month, "build_core")["results"],
-        *json.loads((report_folder / "checks.json").read_text(encoding="utf-8")),
-    ]
     staging = read_step(settings, "staging", month, "stage")
     files = staging["files"]
     return Content(
@@ -232,7 +275,7 @@ def _content(
         revision=revision,
         tables=tables,
         policy=workbook_policy(policy, month),
-        checks=check_lines(results),
+        checks=checks,
         reasons={reason: wording for _, reason, wording in row_reasons()},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
         changes=changes,
@@ -261,6 +304,8 @@ def workbook_policy(policy: Policy, month: Month) -> WorkbookPolicy:
         speed_max=policy.speed_max_mbps,
         ping_max_ms=policy.ping_max_ms,
         low_location_accuracy_m=policy.location_accuracy_max_m,
+        drift_months=policy.drift_months,
+        drift_threshold=policy.drift_threshold,
         window=_WINDOWS[policy.window],
         next_release=date(next_month.year, next_month.number, policy.report_day),
         contact=policy.contact,
@@ -287,7 +332,7 @@ def check_lines(results: Sequence[Mapping[str, Any]]) -> list[CheckLine]:
             reason=result["reason"],
             passed=result["passed"],
             n_rows=result["n_rows"],
-            finding="; ".join(result["examples"]) if result["on_failure"] == "tell" else "",
+            finding=_finding(result) if result["on_failure"] == "tell" else "",
         )
         for result in results
     ]

@@ -27,7 +27,7 @@ from ispeed.engine import open_engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.delimited import plain_text
+from ispeed.records.delimited import MARK, plain_text
 from ispeed.records.headers import check_columns
 from ispeed.records.json_text import load_array, load_lines, pointer_to, read_keys
 from ispeed.records.parquet import opened_parquet, text_of_field
@@ -214,10 +214,10 @@ def _look_at_json(settings: Settings, month: Month, file: LandedFile, format: st
     load = load_array if format == "json" else load_lines
     with (
         open_engine() as engine,
-        plain_text(settings, month, file, encoding, mark_empty_lines=format == "jsonl") as path,
+        plain_text(settings, month, file, encoding, mark=MARK if format == "jsonl" else " ") as text,
     ):
         try:
-            load(engine, str(path))
+            load(engine, str(text.path))
         except duckdb.Error as error:
             raise UserError(
                 f"file {file.source_file}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ispeed.archives import is_archive, read_members
-from ispeed.contracts import read_contract
+from ispeed.contracts import Contract, read_contract
 from ispeed.errors import UserError
-from ispeed.exports import read_export_folder
+from ispeed.exports import DONE, read_export_folder
 from ispeed.lake import month_lock, read_step, write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SAMPLE_MARK = ".sample"
 
@@ -70,31 +73,12 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
     """
     contract = read_contract(settings.source)
     folder = settings.exports_of(month)
+    _check_other_entries(folder, contract)
     paths = [folder / file.name for file in read_export_folder(folder).files]
     if not paths:
         raise UserError(f"folder {folder}", "no export file", f"the export of {month}", "put the files there")
     for path in paths:
-        if not path.name.isprintable():
-            raise UserError(
-                f"folder {folder}",
-                f"a file name that cannot be printed: {path.name!r}",
-                "a name of letters, digits and the like",
-                "rename the file",
-            )
-        if path.is_symlink():
-            raise UserError(f"file {path.name}", "a link", "a file", "put the file itself into the folder")
-        if path.stat().st_size > settings.file_bytes_max:
-            raise UserError(
-                f"file {path.name}",
-                f"{path.stat().st_size:,} bytes",
-                f"at most {settings.file_bytes_max:,}, the setting ISPEED_FILE_BYTES_MAX",
-                "split the export, or raise the setting",
-            )
-        if is_archive(path.name):
-            for member in read_members(settings, path, path.name):
-                contract.shape_of(f"{path.name}/{member.filename}")
-        else:
-            contract.shape_of(path.name)
+        _check_file(settings, contract, path)
     with month_lock(settings, month):
         target = settings.lake_of("landing", month)
         target.mkdir(parents=True, exist_ok=True)
@@ -116,6 +100,63 @@ def read_landing(settings: Settings, month: Month) -> Landing:
     """The month's landing. Raises `UserError` where the month has not landed."""
     step = read_step(settings, "landing", month, "land")
     return Landing(tuple(LandedFile(**file) for file in step["files"]), step["is_sample"])
+
+
+def _check_other_entries(folder: Path, contract: Contract) -> None:
+    """Raise `UserError` for what is no file but stands where one is expected: it would be left out without a word."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if "\\" in path.name:
+            raise UserError(
+                f"folder {folder}", f"a name that leads elsewhere: {path.name!r}", "a file name", "rename the file"
+            )
+        if path.name.startswith((".", "~$")) or path.name.endswith(DONE):
+            continue
+        if path.is_symlink():
+            raise UserError(f"file {path.name}", "a link", "a file", "put the file itself into the folder")
+        if path.is_dir() and not _is_declared(contract, path.name):
+            log.warning("%s is a folder: what lies in it is not part of the export", path)
+        elif not path.is_file():
+            kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+            raise UserError(f"file {path.name}", kind, "a file", "put the export file itself into the folder")
+
+
+def _is_declared(contract: Contract, name: str) -> bool:
+    try:
+        contract.shape_of(name)
+    except UserError:
+        return is_archive(name)
+    return True
+
+
+def _check_file(settings: Settings, contract: Contract, path: Path) -> None:
+    if not path.name.isprintable():
+        raise UserError(
+            f"folder {path.parent}",
+            f"a file name that cannot be printed: {path.name!r}",
+            "a name of letters, digits and the like",
+            "rename the file",
+        )
+    if path.stat().st_size > settings.file_bytes_max:
+        raise UserError(
+            f"file {path.name}",
+            f"{path.stat().st_size:,} bytes",
+            f"at most {settings.file_bytes_max:,}, the setting ISPEED_FILE_BYTES_MAX",
+            "split the export, or raise the setting",
+        )
+    try:
+        path.open("rb").close()
+    except PermissionError as error:
+        raise UserError(
+            f"file {path.name}",
+            "no permission to read it",
+            "a file that the account which runs the pipeline may read",
+            "change its owner or its permissions",
+        ) from error
+    if is_archive(path.name):
+        for member in read_members(settings, path, path.name):
+            contract.shape_of(f"{path.name}/{member.filename}")
+    else:
+        contract.shape_of(path.name)
 
 
 def _first_receipts(target: Path) -> dict[str, str]:

@@ -18,7 +18,8 @@ def add_originals(engine: Engine, settings: Settings, month: Month, contract: Co
     """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
 
     The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
-    (`is_raw_line`), which may hold the device id.
+    (`is_raw_line`), which may hold the device id. What stands in columns that the contract does not declare is a text
+    of its own (`undeclared_text`): nobody knows what it may hold.
     """
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
     with tempfile.TemporaryDirectory(prefix="ispeed-") as scratch, reading_process(settings) as process:
@@ -26,7 +27,8 @@ def add_originals(engine: Engine, settings: Settings, month: Month, contract: Co
         engine.write_parquet("select source_file, row_number from quarantine_measurement", wanted)
         engine.run(
             "create or replace table original "
-            "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean)"
+            "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean, "
+            "undeclared_text varchar)"
         )
         for file in landing.sources(settings, month):
             if file.source_file in quarantined:
@@ -37,7 +39,7 @@ def add_originals(engine: Engine, settings: Settings, month: Month, contract: Co
     engine.run(
         "create or replace table quarantine_original as select quarantine_measurement.*, "
         "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
-        "coalesce(original.is_raw_line, true) as is_raw_line "
+        "coalesce(original.is_raw_line, true) as is_raw_line, original.undeclared_text "
         "from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
         "left join original using (source_file, row_number)"
@@ -49,12 +51,12 @@ def _write_originals(
 ) -> None:
     fields = ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
     with open_engine(settings.read_memory_bytes // 2) as engine:
-        read_records(engine, settings, month, contract, file)
+        read_records(engine, settings, month, contract, file, with_undeclared=True)
         engine.read_parquet("wanted", wanted)
         engine.add_rows("file", {"source_file": "text"}, [(file.source_file,)])
         engine.write_parquet(
             f"select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack({fields})) as varchar)) "
-            "as original_text, reject_text is not null as is_raw_line "
+            "as original_text, reject_text is not null as is_raw_line, undeclared_text "
             "from file inner join wanted using (source_file) inner join source_record using (row_number)",
             found,
         )

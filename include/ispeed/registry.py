@@ -6,7 +6,7 @@ import getpass
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.lake import recover_folder, registry_lock, replaced_folder
-from ispeed.months import Month
 from ispeed.registry_checks import TABLES, checked_tables
 from ispeed.registry_files import read_registry_files
 from ispeed.registry_history import (
     NOTE,
     VERSIONS,
     Difference,
+    Rewritten,
     count_differences,
     differences,
     note_differences,
@@ -57,15 +57,15 @@ def sync_registry(settings: Settings, *, rewrite_published: bool = False, dry_ru
         version = version_of(tables)
         is_new = stored is None or stored.get("version") != version
         found = differences(before, tables) if before else []
-        months = rewritten_months(settings, before, tables) if is_new else {}
-        _tell(found, months)
-        if months and not (rewrite_published or dry_run):
-            raise _refusal(found, months)
+        rewritten = rewritten_months(settings, before, tables) if is_new else []
+        _tell(found, rewritten)
+        if rewritten and not (rewrite_published or dry_run):
+            raise _refusal(found, rewritten)
         number = (stored or {}).get("number", 0) + is_new
         report = {
             "number": number,
             "n_rows": {name: len(rows) for name, rows in tables.items()},
-            "rewritten_months": [str(month) for month in months],
+            "rewritten_months": list(dict.fromkeys(str(one.month) for one in rewritten)),
         }
         if is_new and not dry_run:
             taken = {
@@ -87,24 +87,22 @@ def sync_registry(settings: Settings, *, rewrite_published: bool = False, dry_ru
     return report | {"is_new": is_new, "differences": count_differences(found), "n_warnings": len(warnings)}
 
 
-def _tell(found: Sequence[Difference], months: Mapping[Month, Sequence[str]]) -> None:
+def _tell(found: Sequence[Difference], rewritten: Sequence[Rewritten]) -> None:
     for difference in found:
         log.info("%s", difference)
-    if months:
-        log.warning("published months that stand on what changes, to be run again in order: %s", _listed(months))
+    if rewritten:
+        listed = ", ".join(map(str, rewritten))
+        log.warning("published months that stand on what changes, to be run again in order: %s", listed)
 
 
-def _listed(months: Mapping[Month, Sequence[str]]) -> str:
-    return ", ".join(f"{month} ({', '.join(tables)})" for month, tables in months.items())
-
-
-def _refusal(found: Sequence[Difference], months: Mapping[Month, Sequence[str]]) -> UserError:
+def _refusal(found: Sequence[Difference], rewritten: Sequence[Rewritten]) -> UserError:
     lines = [str(difference) for difference in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"… and {len(found) - _SHOWN:,} more: make sync DRY=1 lists them")
     return UserError(
         "registry files",
-        f"a change to what published months stand on: {_listed(months)}" + "".join(f"\n    {line}" for line in lines),
+        f"a change to what published months stand on: {', '.join(map(str, rewritten))}"
+        + "".join(f"\n    {line}" for line in lines),
         "a registry under which published months stay as they are",
         "correct the files; or, if the change is right, take it over with make sync REWRITE_PUBLISHED=1 (or trigger "
         "sync_registry with rewrite_published) and run these months again, in order",

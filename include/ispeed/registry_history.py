@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ from ispeed.months import Month
 from ispeed.publication import published_origin
 from ispeed.registry_checks import TABLES, Row, Tables
 from ispeed.registry_files import BEGINNING, OPEN_END
-from ispeed.registry_month import as_of_month
+from ispeed.registry_month import as_of_map, as_of_month
 from ispeed.settings import Settings
 from ispeed.staging import LOCAL_ZONE
 
@@ -157,22 +158,45 @@ def note_differences(found: Sequence[Difference]) -> list[dict[str, str]]:
     return [asdict(one) for one in found]
 
 
-def rewritten_months(settings: Settings, before: Tables | None, after: Tables) -> dict[Month, list[str]]:
-    """The published months that `after` would give other figures, each with the tables that say something else.
+@dataclass(frozen=True)
+class Rewritten:
+    """A published month, or what it is on the map of another day, and the tables that say something else of it."""
+
+    month: Month
+    boundaries_day: date | None
+    tables: Sequence[str]
+
+    def __str__(self) -> str:
+        on_map = f" on the map of {self.boundaries_day}" if self.boundaries_day else ""
+        return f"{self.month}{on_map} ({', '.join(self.tables)})"
+
+
+def rewritten_months(settings: Settings, before: Tables | None, after: Tables) -> list[Rewritten]:
+    """The published months that `after` would give other figures, in order.
 
     A month counts where `after` differs, as of its days, from the registry of now (`before`) and from the one that it
     was published with: what it was taken over for once is not asked again.
     """
     database = Database(settings.database_url)
-    found = {}
+    has_boundaries = settings.boundaries is not None
+    found = []
     for month, revision in database.current_revisions().items():
         listed = {row["referral_code"] for row in database.rows("report_referral_code_month", month, revision)}
-        new = as_of_month(after, month, listed)
-        published = (published_origin(settings.share_of(month), revision).get("registry") or {}).get("as_of_month")
-        old = as_of_month(before, month, listed) if before else published
-        tables = [
-            name for name in new if old and old[name] != new[name] and (not published or published[name] != new[name])
-        ]
-        if tables:
-            found[month] = tables
-    return found
+        as_of = partial(as_of_month, month=month, codes_met=listed, has_boundaries=has_boundaries)
+        found.append(Rewritten(month, None, _differing(as_of, before, after, settings.share_of(month), revision)))
+        for day in database.restated_days(month):
+            as_of = partial(as_of_map, month=month, day=day, has_boundaries=has_boundaries)
+            share, restated = settings.restated_share_of(month, day), database.current_revision(month, day)
+            found.append(Rewritten(month, day, _differing(as_of, before, after, share, restated)))
+    return [one for one in found if one.tables]
+
+
+def _differing(
+    as_of: Callable[[Tables], dict[str, str]], before: Tables | None, after: Tables, share: Path, revision: int | None
+) -> list[str]:
+    """The tables of which `after` says something else than `before`, and than what the revision stands on."""
+    new = as_of(after)
+    origin = published_origin(share, revision) if revision else {}
+    published = (origin.get("registry") or {}).get("as_of_month")
+    old = as_of(before) if before else published
+    return [name for name in new if old and old[name] != new[name] and (not published or published[name] != new[name])]

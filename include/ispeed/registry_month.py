@@ -1,33 +1,48 @@
-"""What of the registry a month's figures stand on: its rows as of the month's days, told by a hash a table."""
+"""What of the registry a publication stands on: its rows as of the month's days, told by a hash a table."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 from ispeed.months import Month
 from ispeed.registry_checks import Row, Tables
 from ispeed.registry_files import BEGINNING
 
-Facts = Iterator[tuple[Any, ...]]
+Facts = Iterator[Any]
 
 
-def as_of_month(tables: Tables, month: Month, codes_met: Collection[str]) -> dict[str, str]:
+def as_of_month(
+    tables: Tables, month: Month, codes_met: Collection[str], *, has_boundaries: bool = False
+) -> dict[str, str]:
     """The sha256 of what each table says of the month's days. Where two registries agree on it, so do its figures.
 
     `codes_met` are the referral codes of the month's measurements: the report names also those that are not valid.
+    With boundaries, a polygon holds up to its commune's next succession.
     """
     first, last = month.first_day, month.last_day
+    steps = _steps(tables, BEGINNING, last) if has_boundaries else iter(())
     facts = {
         # The last day of the month before: only a unit that was there then is compared with it.
         "commune": _valid(tables["commune"], "commune_code", first - timedelta(days=1), last),
-        "commune_succession": _old_districts(tables, month),
+        "commune_succession": chain(_old_districts(tables, month), steps),
         "operator": _valid(tables["operator"], "spelling", first, last),
         "referral_code": _codes(tables, month, codes_met),
         "organisation": _valid(tables["organisation"], "organisation_code", first, last),
+    }
+    return {name: _sha256(found) for name, found in facts.items()}
+
+
+def as_of_map(tables: Tables, month: Month, day: date, *, has_boundaries: bool = False) -> dict[str, str]:
+    """The same for the month on the map of another day: its communes there, here and between, and their successions."""
+    first, last = min(month.first_day, day), max(month.last_day, day)
+    facts = {
+        "commune": _valid(tables["commune"], "commune_code", first, last),
+        "commune_succession": _steps(tables, BEGINNING if has_boundaries else first, last),
     }
     return {name: _sha256(found) for name, found in facts.items()}
 
@@ -37,7 +52,7 @@ def version_of(tables: Tables) -> str:
     return _sha256((name, sorted(row.items())) for name, rows in tables.items() for row in rows)
 
 
-def _valid(rows: Collection[Row], code: str, first: Any, last: Any) -> Facts:
+def _valid(rows: Collection[Row], code: str, first: date, last: date) -> Facts:
     """Rows valid on any of the days, with what they say of days beyond cut off."""
     for row in rows:
         if row["valid_from"] <= last and row["valid_to"] >= first:
@@ -60,6 +75,12 @@ def _old_districts(tables: Tables, month: Month) -> Facts:
                         yield new["commune_code"], old["district_code"], old["district_name"]
 
 
+def _steps(tables: Tables, first: date, last: date) -> Facts:
+    for row in tables["commune_succession"]:
+        if first <= row["effective_date"] <= last:
+            yield sorted(row.items())
+
+
 def _codes(tables: Tables, month: Month, codes_met: Collection[str]) -> Facts:
     """Codes valid in the month with their holders' names, and of those met besides the last holder that is known."""
     rows = tables["referral_code"]
@@ -74,7 +95,7 @@ def _codes(tables: Tables, month: Month, codes_met: Collection[str]) -> Facts:
             yield code, row["holder_kind"], row["holder_code"], _name(tables, row, day)
 
 
-def _name(tables: Tables, code: Row, day: Any) -> str | None:
+def _name(tables: Tables, code: Row, day: date) -> str | None:
     """The name that a code's holder last had up to a day."""
     kind = code["holder_kind"]
     name = "full_name" if kind == "commune" else "organisation_name"

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ispeed.checks import add_policy, require_passed, row_reasons, run_suite, stop_where_critical
+from ispeed.checks import add_policy, add_source_files, require_passed, run_suite, stop_where_critical
 from ispeed.core import read_staging, require_same
 from ispeed.data_docs import Pages
 from ispeed.database import Database
@@ -123,15 +123,7 @@ def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy)
         engine.read_parquet(name, settings.lake_of("core", month) / f"{name}.parquet")
     read_registry(engine, settings.lake_of("core", month) / "registry")
     add_policy(engine, policy, month)
-    files = read_step(settings, "staging", month, "stage")["files"]
-    engine.add_rows(
-        "source_file", {"source_file": "text", "n_rows": "integer"}, [(n, f["n_rows"]) for n, f in files.items()]
-    )
-    engine.add_rows(
-        "row_reason",
-        {"outcome": "text", "reason": "text"},
-        [(outcome, reason) for outcome, reason, _ in row_reasons()],
-    )
+    add_source_files(engine, read_step(settings, "staging", month, "stage")["files"])
     engine.add_rows(
         "integrity_threshold",
         {"indicator": "text", "threshold": "double"},

@@ -34,6 +34,8 @@ from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
 from ispeed.registry import copy_registry, read_registry
+from ispeed.registry_history import tables_of
+from ispeed.registry_month import as_of_map
 from ispeed.reports import PREVIOUS_FIGURES, add_figures, add_previous_figures, write_tables
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher, put_revision, require_folder
@@ -132,6 +134,7 @@ def _build(settings: Settings, database: Database, month: Month, day: date, poli
         # The registry of now: the one that the month stands on may not know yet what became of its communes.
         registry = copy_registry(settings, folder / "registry")
         read_registry(engine, folder / "registry")
+        as_of = as_of_map(tables_of(engine), month, day, has_boundaries=settings.boundaries is not None)
         add_policy(engine, policy, month)
         engine.add_rows("map_day", {"boundaries_day": "date"}, [(day,)])
         engine.read_parquet("core_measurement", settings.lake_of("core", month) / "core_measurement.parquet")
@@ -163,8 +166,8 @@ def _build(settings: Settings, database: Database, month: Month, day: date, poli
         stop_where_critical(month, results)
         tables = {table.name: _rows(engine, folder / f"{table.name}.parquet") for table in RESTATED_TABLES}
     origin = {
-        **origin_of(policy, report),
-        "registry": registry,
+        **origin_of(policy, report, check_lines(noted)),
+        "registry": registry | {"as_of_month": as_of},
         "boundaries": boundary_hashes(settings.boundaries),
         "previous_revision": previous,
     }

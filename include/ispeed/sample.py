@@ -23,6 +23,7 @@ from statistics import NormalDist
 from typing import Final
 
 from ispeed.months import Month
+from ispeed.policy import read_policy
 from ispeed.settings import INCLUDE, Settings
 
 SAMPLE_MARKER: Final = ".sample"
@@ -67,8 +68,6 @@ DEFECTS_PER_20_000: Final = {
 }
 LOCATION_ACCURACY_LIMIT_M: Final = 1000
 
-PROVINCE_CODE: Final = "56"
-PROVINCE_CENTRE: Final = (12.25, 109.19)
 OPEN_START, OPEN_END = date.min, date.max
 
 # Weight among mobile tests, and how the operator's speeds stand to the national median.
@@ -254,7 +253,9 @@ class CodePeriod:
 
 @dataclass(frozen=True)
 class Registry:
-    """Units of the month (ours, the neighbours', those that have ended), codes, spellings and points."""
+    """The province, its units of the month, the neighbours', those that have ended, codes, spellings and points."""
+
+    province_code: str
 
     ours: tuple[Unit, ...]
     neighbours: tuple[Unit, ...]
@@ -287,6 +288,7 @@ def _period(row: dict[str, str]) -> tuple[date, date]:
 
 def read_registry(settings: Settings, month: Month) -> Registry:
     """The registry of `settings.registry`, file by file else the seed, as the month needs it."""
+    province_code = read_policy(settings.policy, month.last_day).province.code
     ours: list[Unit] = []
     neighbours: list[Unit] = []
     ended: list[Unit] = []
@@ -301,8 +303,8 @@ def read_registry(settings: Settings, month: Month) -> Registry:
         )
         valid_from, valid_to = _period(row)
         if valid_from <= month.first_day and month.last_day <= valid_to:
-            (ours if unit.province_code == PROVINCE_CODE else neighbours).append(unit)
-        elif valid_to < month.first_day and unit.province_code == PROVINCE_CODE:
+            (ours if unit.province_code == province_code else neighbours).append(unit)
+        elif valid_to < month.first_day and unit.province_code == province_code:
             ended.append(unit)
     present = {unit.code for unit in ours + neighbours}
     names = {_loose_name(unit) for unit in ours + neighbours}
@@ -313,6 +315,7 @@ def read_registry(settings: Settings, month: Month) -> Registry:
         period = CodePeriod(text, row["holder_kind"], row["holder_code"], *_period(row))
         codes[text] = (*codes.get(text, ()), period)
     return Registry(
+        province_code=province_code,
         ours=tuple(ours),
         neighbours=tuple(neighbours),
         # An ended unit serves as an unknown one, so neither its code nor its name may live on.
@@ -335,7 +338,7 @@ def _loose_key(unit: Unit) -> tuple[str, str, str]:
 
 
 def _points(settings: Settings) -> dict[str, tuple[float, float]]:
-    """A point for every commune code; an older unit takes that of the unit it became part of."""
+    """A point for every commune code, and for the province; an older unit takes that of what it became part of."""
     points = {
         row["commune_code"]: (float(row["latitude"]), float(row["longitude"]))
         for row in _rows(settings, "commune_points_2025.csv")
@@ -400,16 +403,17 @@ class Row:
 
 
 def make_places(registry: Registry, seed: int) -> list[Place]:
-    """The month's communes, uneven: the nearer the centre of Nha Trang and the more urban, the more tests.
+    """The month's communes, uneven: the nearer the middle of its towns and the more urban, the more tests.
 
     Weights are the quantiles of a lognormal whose shape was chosen so that, of 139 communes and 20,000 rows, about
     three quarters reach 30 mobile tests, about ten reach 300, and the last ones have none.
     """
     scored = []
+    centre = registry.points[registry.province_code]
     for unit in registry.ours:
         rng = Random(f"{seed}/unit/{unit.code}/{unit.name}")
-        latitude, longitude = registry.points.get(unit.code, PROVINCE_CENTRE)
-        distance = math.hypot(latitude - PROVINCE_CENTRE[0], longitude - PROVINCE_CENTRE[1])
+        latitude, longitude = registry.points.get(unit.code, centre)
+        distance = math.hypot(latitude - centre[0], longitude - centre[1])
         urban = {"phường": 0.6, "thị trấn": 0.7}.get(unit.kind, 0.0)
         scored.append((urban - distance / 0.35 + rng.gauss(0, 0.35), unit, latitude, longitude, rng))
     scored.sort(key=lambda item: -item[0])
@@ -947,7 +951,7 @@ def _make_commune_unknown(rng: Random, registry: Registry, row: Row) -> None:
         code, name = ended.code, ended.full_name
     else:
         code, name = rng.choice(NO_SUCH_COMMUNES)
-    row.values.update(province_code=PROVINCE_CODE, commune_code=code or None, commune_name=name or None)
+    row.values.update(province_code=registry.province_code, commune_code=code or None, commune_name=name or None)
 
 
 def _move_outside(rng: Random, registry: Registry, row: Row) -> None:
@@ -960,7 +964,7 @@ def _move_outside(rng: Random, registry: Registry, row: Row) -> None:
         place = (province, unit.district_code, unit.district_name, unit.code, unit.full_name)
     else:
         row.unit = None
-        place = rng.choice(FAR_AWAY)
+        place = rng.choice([place for place in FAR_AWAY if place[0] != registry.province_code])
     columns = ("province_code", "district_code", "district_name", "commune_code", "commune_name")
     row.values.update(zip(columns, place, strict=True))
     row.values.update(latitude=None, longitude=None)
@@ -971,8 +975,8 @@ def flags_of(registry: Registry, row: Row) -> list[str]:
     values, flags = row.values, []
     if row.unit is None:
         flags.append("unknown_commune")
-    province = values["province_code"] or (row.unit.province_code if row.unit else PROVINCE_CODE)
-    if province != PROVINCE_CODE:
+    province = values["province_code"] or (row.unit.province_code if row.unit else registry.province_code)
+    if province != registry.province_code:
         flags.append("outside_province")
     referral_code = values["referral_code"]
     if isinstance(referral_code, str):

@@ -23,6 +23,8 @@ from ispeed.settings import INCLUDE, PROJECT
 DAG_IDS: Final = ("sync_registry", "ingest_measurements", "publish_reports")
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
+# The first answers of a server that has just started are late where the machine is busy.
+ANSWER_SECONDS: Final = 120.0
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -157,7 +159,7 @@ class Services:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with self._opener.open(request, timeout=30) as answer:
+            with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
                 content: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             raise ServiceError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error

@@ -25,9 +25,9 @@ Every table has `month` (its first day) and `revision`; `publication` tells whic
 A blank figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples.
 
 A month may also stand on the map of another day (`boundaries_day`): `report_commune_restated` has every commune of that
-day and a row `not_attributable`, `report_restated_origin` where each measurement came from, `restatement` which revision
-of that month and day is current. Their `n_measurements` add up to those of `report_commune_month`, and of communes that
-then were another province's. `docs/backfills.md` has the query for a series of one unit.
+day and a row `not_attributable`, `report_restated_origin` where each measurement came from, `restatement` which
+revision of that month and day is current. Their `n_measurements` add up to those of `report_commune_month`, and of
+communes that then were another province's. `docs/backfills.md` has the query for a series of one unit.
 
 ## Where a measurement counts
 | place | from | used for |

@@ -315,6 +315,8 @@ REPORT_COMMUNE_RESTATED: Final = _table(
     _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
     _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
     *FIGURES,
+    *MIX,
+    *RANK,
 )
 REPORT_RESTATED_ORIGIN: Final = _table(
     "report_restated_origin",

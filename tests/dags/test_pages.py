@@ -143,7 +143,8 @@ def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DA
         task.task_id: task.task_display_name
         for dag_id in ("ingest_measurements", "publish_reports")
         for task in dags[dag_id].tasks
-        if task.task_id != "wait_for_export"
+        # Neither waiting nor restating is a step of the month's own revision.
+        if task.task_id not in ("wait_for_export", "restate")
     }
     assert shown == TASKS
 

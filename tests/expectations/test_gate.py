@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,9 @@ def test_a_critical_rule_names_itself_its_rows_and_three_examples(
         "severity": "critical",
         "meta": {"description_vi": "Tốc độ tải xuống ít nhất 3 Mbps", "on_failure": "stop"},
     }
-    suite = json.loads((INCLUDE / "expectations" / "staging_measurement.json").read_text(encoding="utf-8"))
+    shutil.copytree(INCLUDE / "expectations", tmp_path / "expectations")
+    suite = json.loads((tmp_path / "expectations" / "staging_measurement.json").read_text(encoding="utf-8"))
     suite["expectations"].append(rule)
-    (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "staging_measurement.json").write_text(json.dumps(suite), encoding="utf-8")
     monkeypatch.setattr(ispeed.checks, "INCLUDE", tmp_path)
     read_suite.cache_clear()

@@ -1,187 +1,264 @@
-"""Each rule of each suite is seen to fail: a sound month, one thing broken, and the rule that must notice."""
+"""Each rule of each suite: a small sound month that passes it, and one row changed so that this rule alone must notice.
+
+A folder of the suite's name holds the sound rows (`batch.csv`) and the cases (`cases.yaml`): the rule by its
+description, the change, and what is then told, which names the row. Rules that fail with it by their very meaning
+stand under `also`, with the reason why. What rules look at besides their own table is in `relations/`.
+
+The sound month: two communes, rows 2 to 9 of a.csv and 2 to 5 of b.csv, thresholds of 4 measurements and 3 devices,
+values at the edge of what passes. Row 9 is quarantined and row 7 flagged though nothing is wrong with them: no rule
+compares that.
+"""
 
 from __future__ import annotations
 
+import csv
+import logging
+import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from ispeed.checks import CheckResult, add_policy, read_suite, run_suite
-from ispeed.core import read_staging
+from ispeed.checks import CheckResult, add_policy, add_source_files, read_suite, run_suite, stop_where_critical
 from ispeed.engine import Engine, open_engine
+from ispeed.errors import CheckFailed
 from ispeed.months import Month
 from ispeed.policy import read_policy
-from ispeed.registry import read_registry
-from ispeed.restatement import restate
 from ispeed.settings import INCLUDE
-from ispeed.tables import REPORT_TABLES, RESTATED_TABLES
-from pipeline import PublishedDemo
+from ispeed.tables import REPORT_TABLES, RESTATED_TABLES, SPEEDS
+from ispeed.workbook.wording import ACTIONS, TABLES
 
-MONTH, NEW_MAP = Month(2024, 10), date(2025, 7, 1)
-ORDER, BLANK, EMPTY, MINIMUM, COUNTS, SHARE, KEY = (
-    "Các phân vị tăng dần và trung vị nằm trong khoảng tin cậy",
-    "Ô để trống có lý do và không mang số liệu tốc độ",
-    "Ô không có lý do để trống thì có trung vị tải xuống",
-    "Không công bố tốc độ khi chưa đủ lượt đo hoặc thiết bị",
-    "Số thiết bị ≤ số mẫu đại diện ≤ số lượt đo",
-    "Tỷ lệ nằm trong khoảng 0 đến 1",
-    "Mỗi khóa chỉ có một dòng",
+FOLDER = Path(__file__).parent
+MONTH = Month(2024, 10)
+# What a month is on another day's map has measurements of its own: test_restated_suites.py.
+SUITES = sorted(
+    {path.stem for path in (INCLUDE / "expectations").glob("*.json")} - {table.name for table in RESTATED_TABLES}
 )
-FIGURES = {
-    ORDER: "update {table} set upload_mbps_p10 = 1e6 where reason is null",
-    BLANK: "update {table} set reason = 'too_few_devices' where reason is null",
-    EMPTY: "update {table} set download_mbps_median = null, download_mbps_p10 = null where reason is null",
-    MINIMUM: "update {table} set n_measurements = 29, n_samples = 29, n_devices = 5 where reason is null",
-    COUNTS: "update {table} set n_samples = n_measurements + 1",
-    SHARE: "update {table} set share_at_target = 1.5 where share_at_target is not null",
-    KEY: "insert into {table} select * from {table} limit 1",
+# The relation that a suite runs over and the one that it puts failing rows into, where they are not as usual.
+BATCH = {"staging_measurement": "remaining_measurement", "quarantine_measurement": "quarantine_original"}
+PUT_INTO = {"staging_measurement": "quarantine_measurement", "core_measurement": "flag_measurement"}
+KEYS = {table.name: table.key for table in REPORT_TABLES}
+REPORT_COLUMNS = {
+    table.name: {column.name: column.type for column in table.columns if column.name != "revision"}
+    for table in REPORT_TABLES
 }
-ONE_MORE = "update {table} set n_measurements = n_measurements + 1 where n_measurements > 0"
-BROKEN = {
-    **dict.fromkeys(
-        (
-            "report_commune_month",
-            "report_referral_code_month",
-            "report_organisation_month",
-            "report_operator_month",
-            "report_province_month",
-        ),
-        FIGURES,
-    ),
-    "report_quality_month": {
-        KEY: FIGURES[KEY],
-        "Từng tệp: số dòng nhận = số dòng chấp nhận + số dòng cách ly": "update {table} set n_rows = n_rows + 1 "
-        "where outcome = 'accepted'",
-        "Số dòng không âm": "update {table} set n_rows = -1 where outcome = 'flagged'",
-    },
-    "report_integrity_month": {
-        KEY: FIGURES[KEY],
-        "Mọi dòng thuộc tháng báo cáo, có đủ mã, giá trị, ngưỡng và số liệu làm căn cứ": "update {table} "
-        "set threshold = null",
-        "Dấu hiệu có trong chính sách, và ngưỡng của mã cao hơn mức thông thường của chính sách": "update {table} "
-        "set threshold = 0.3 where indicator = 'night_share'",
-        "Giá trị của dấu hiệu nằm trong miền của nó": "update {table} set value = -1",
-        "Chỉ xét các mã của Phụ lục II có đủ lượt đo": "update report_referral_code_month set n_measurements = 0",
-        "Số liệu làm căn cứ chỉ gồm số đếm, không có mã thiết bị": "update {table} "
-        "set evidence = '9 lượt của 00c0ffee00c0ffee / 10 lượt đo'",
-    },
-    "core_measurement": {
-        "Mỗi dòng nguồn chỉ xuất hiện một lần sau khi ghép danh mục": FIGURES[KEY],
-        "Từng tệp: số dòng nhận = số dòng chấp nhận + số dòng cách ly": "delete from {table} where row_number = "
-        "(select min(row_number) from {table})",
-        "Dòng được chấp nhận có đủ thời gian, loại mạng, tốc độ tải xuống và thiết bị": "update {table} "
-        "set network = null",
-    },
+TYPES = {
+    **dict.fromkeys(("measured_on", "commune_valid_from", "valid_from", "valid_to"), "date"),
+    **dict.fromkeys(("measured_at", "received_at"), "timestamp"),
+    **dict.fromkeys(("row_number", "n_rows", "n_months", "headcount"), "integer"),
+    **dict.fromkeys(("download_mbps", "upload_mbps", "ping_ms", "jitter_ms", "packet_loss_pct"), "double"),
+    **dict.fromkeys(("latitude", "longitude", "location_accuracy_m", "value", "typical", "threshold"), "double"),
 }
-TOTALS = {
-    "report_commune_month": {
-        "Tổng lượt đo theo xã bằng số dòng đã xác định được xã": ONE_MORE,
-        "Có đủ mọi xã, phường, thị trấn của danh mục cho cả hai loại mạng": "delete from {table} "
-        "where commune_code = '22366'",
-    },
-    "report_referral_code_month": {"Tổng lượt đo theo mã giới thiệu bằng số dòng có mã": ONE_MORE},
-    "report_organisation_month": {"Tổng lượt đo theo cơ quan bằng số dòng mang mã của cơ quan": ONE_MORE},
-    "report_operator_month": {"Tổng lượt đo theo nhà mạng bằng số dòng được chấp nhận": ONE_MORE},
-    "report_province_month": {"Tổng lượt đo của tỉnh bằng số dòng được chấp nhận": ONE_MORE},
-}
-RESTATED = {
-    "report_commune_restated": {
-        **FIGURES,
-        "Chỉ phần không phân bổ được mang lý do đó": "update {table} set reason = 'no_samples' "
-        "where commune_code = 'not_attributable'",
-        "Có đủ mọi đơn vị cấp xã của ngày quy đổi và phần không phân bổ được, cho cả hai loại mạng": "delete from "
-        "{table} where commune_code = '22366'",
-        "Tổng lượt đo theo đơn vị bằng số lượt đo được quy đổi": ONE_MORE,
-    },
-    "report_restated_origin": {
-        KEY: FIGURES[KEY],
-        "Từng đơn vị khi đo: số lượt đo quy đổi bằng số lượt đo ở Phụ lục I của tháng": "delete from {table} "
-        "where origin_code = '22366'",
-        "Từng đơn vị quy đổi: số lượt đo bằng tổng từ các đơn vị khi đo": "update {table} set commune_code = '22390' "
-        "where origin_code = '22366'",
-        "Chỉ lượt đo được phân bổ mới có đơn vị quy đổi": "update {table} set attribution = 'whole'",
-    },
-}
-CASES = [
-    (table, rule, sql) for table, rules in BROKEN.items() for rule, sql in {**rules, **TOTALS.get(table, {})}.items()
-]
 
 
-RESTATED_CASES = [(table, rule, sql) for table, rules in RESTATED.items() for rule, sql in rules.items()]
+@dataclass(frozen=True)
+class Case:
+    table: str
+    rule: str
+    change: str
+    told: str
+    also: tuple[str, ...]
+    why: str
 
 
-@pytest.fixture
-def month(published_demo: PublishedDemo) -> Iterator[Engine]:
-    """An engine with the relations of the published October."""
-    settings = published_demo.settings
+def read_cases() -> Iterator[Case]:
+    for table in SUITES:
+        cases = yaml.safe_load((FOLDER / table / "cases.yaml").read_text(encoding="utf-8"))
+        for rule, of_rule in cases.items():
+            for case in of_rule if isinstance(of_rule, list) else [of_rule]:
+                also = tuple(case.get("also", ()))
+                yield Case(table, rule, case["change"], case.get("told", ""), also, case.get("why", ""))
+
+
+CASES = list(read_cases())
+
+
+def add_csv(engine: Engine, name: str, path: Path) -> None:
+    """Make a csv file the relation `name`: an empty cell is nothing, in a key the empty text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+        columns = REPORT_COLUMNS.get(name) or {column: TYPES.get(column, "text") for column in rows[0]}
+        empty = dict.fromkeys(KEYS.get(name, ()), "")
+        assert set(rows[0]) <= set(columns), f"{path}: columns that {name} does not have"
+        engine.add_rows(name, columns, [[row.get(column) or empty.get(column) for column in columns] for row in rows])
+
+
+@pytest.fixture(scope="module")
+def sound_month() -> Iterator[Engine]:
+    """An engine with every relation of the sound month, and a copy of each in the schema `sound`."""
+    policy = replace(
+        read_policy(INCLUDE / "policy.yaml", MONTH.last_day),
+        publish_minimum=4,
+        assess_minimum=4,
+        device_minimum=3,
+        integrity_measurements_minimum=4,
+    )
     with open_engine() as engine:
-        read_staging(engine, settings, MONTH)
-        read_registry(engine, settings.lake_of("core", MONTH) / "registry")
-        add_policy(engine, read_policy(settings.policy, MONTH.last_day), MONTH)
-        engine.read_parquet("core_source", settings.lake_of("core", MONTH) / "core_measurement.parquet")
-        engine.create_from_query("core_measurement", "select * from core_source")
-        for table in REPORT_TABLES:
-            engine.read_parquet("source", settings.lake_of("report", MONTH) / f"{table.name}.parquet")
-            engine.create_from_query(table.name, "select * from source")
+        add_policy(engine, policy, MONTH)
+        add_source_files(engine, {})
+        for path in (FOLDER / "relations").glob("*.csv"):
+            add_csv(engine, path.stem, path)
+        for table in SUITES:
+            relation = "quarantine_original" if table == "quarantine_measurement" else table
+            add_csv(engine, relation, FOLDER / table / "batch.csv")
+        engine.run(
+            "create table quarantine_measurement as select source_file, row_number, reason from quarantine_original; "
+            "create view remaining_measurement as select * from staging_measurement anti join quarantine_measurement "
+            "using (source_file, row_number)"
+        )
+        engine.run("create schema sound")
+        for table in tables_of(engine):
+            engine.run(f"create table sound.{table} as select * from main.{table}")
         yield engine
 
 
+@pytest.fixture(scope="module")
+def sound_rows(sound_month: Engine) -> Counter[tuple[Any, ...]]:
+    return rows_of(sound_month)
+
+
 @pytest.fixture
-def restated(published_demo: PublishedDemo) -> Iterator[Engine]:
-    """An engine with the relations of October on the map of 07/2025."""
-    settings = published_demo.settings
-    restate(settings, MONTH, NEW_MAP)
-    lake = settings.restated_lake_of(MONTH, NEW_MAP)
-    with open_engine() as engine:
-        read_registry(engine, lake / "registry")
-        add_policy(engine, read_policy(settings.policy, MONTH.last_day), MONTH)
-        engine.add_rows("map_day", {"boundaries_day": "date"}, [(NEW_MAP,)])
-        engine.read_parquet("core_measurement", lake / "core_measurement.parquet")
-        engine.read_parquet("report_commune_month", settings.lake_of("report", MONTH) / "report_commune_month.parquet")
-        for table in RESTATED_TABLES:
-            engine.read_parquet("source", lake / f"{table.name}.parquet")
-            engine.create_from_query(table.name, "select * from source")
-        yield engine
+def month(sound_month: Engine, sound_rows: Counter[tuple[Any, ...]]) -> Iterator[Engine]:
+    """The sound month, in tables that a test may change."""
+    yield sound_month
+    left = rows_of(sound_month)
+    for table in {table for table, *_ in (*(sound_rows - left), *(left - sound_rows))}:
+        sound_month.run(f"delete from {table}; insert into {table} select * from sound.{table}")
 
 
-def outcome(engine: Engine, table: str, rule: str) -> CheckResult:
-    return next(result for result in run_suite(engine, table) if result.description_vi == rule)
+def tables_of(engine: Engine) -> list[str]:
+    return [
+        row["table_name"] for row in engine.rows("select table_name from duckdb_tables() where schema_name = 'main'")
+    ]
 
 
-@pytest.mark.parametrize(("table", "rule", "sql"), CASES, ids=[f"{table}: {rule}" for table, rule, _ in CASES])
-def test_a_broken_month_is_noticed(month: Engine, table: str, rule: str, sql: str) -> None:
-    assert outcome(month, table, rule).passed
-    month.run(sql.format(table=table))
-    noticed = outcome(month, table, rule)
-    assert not noticed.passed
-    assert noticed.severity == "critical"
-    assert noticed.n_rows > 0
-    assert 1 <= len(noticed.examples) <= 3
+def rows_of(engine: Engine) -> Counter[tuple[Any, ...]]:
+    """Every row of every table, to see what a change changed."""
+    return Counter(
+        (table, *row.values()) for table in tables_of(engine) for row in engine.rows(f"select * from {table}")
+    )
 
 
-@pytest.mark.parametrize(
-    ("table", "rule", "sql"), RESTATED_CASES, ids=[f"{table}: {rule}" for table, rule, _ in RESTATED_CASES]
-)
-def test_a_broken_restatement_is_noticed(restated: Engine, table: str, rule: str, sql: str) -> None:
-    test_a_broken_month_is_noticed(restated, table, rule, sql)
+def run_on(engine: Engine, table: str) -> list[CheckResult]:
+    """Run a suite as its task does: nothing is put anywhere yet."""
+    if put_into := PUT_INTO.get(table):
+        engine.run(f"delete from {put_into}")
+    return run_suite(engine, table, BATCH.get(table), rows=put_into)
 
 
-def test_every_critical_rule_is_broken_once_above() -> None:
-    above = {(table, rule) for table, rule, _ in CASES + RESTATED_CASES}
-    suites = [path.stem for path in (INCLUDE / "expectations").glob("*.json") if path.stem != "staging_measurement"]
-    rules = {
-        (table, rule.description_vi) for table in suites for rule in read_suite(table) if rule.severity == "critical"
-    }
-    assert rules == above
+@pytest.mark.parametrize("table", SUITES)
+def test_a_sound_month_passes(month: Engine, table: str) -> None:
+    results = run_on(month, table)
+    assert [result.description_vi for result in results if not result.passed] == []
+    assert month.value(f"select count(*) from {BATCH.get(table, table)}") > 0
+    stop_where_critical(MONTH, results)
 
 
-@pytest.mark.parametrize("path", sorted((INCLUDE / "expectations").glob("*.json")), ids=lambda path: path.stem)
-def test_a_suite_says_what_a_failing_row_gets(path: Path) -> None:
-    for rule in read_suite(path.stem):
-        assert rule.table == path.stem
-        assert rule.on_failure in ("stop", "quarantine", "flag", "tell")
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.table}: {case.rule}: {case.change}" for case in CASES])
+def test_one_row_trips_its_rule_and_no_other(
+    month: Engine, sound_rows: Counter[tuple[Any, ...]], case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = next(rule for rule in read_suite(case.table) if rule.description_vi == case.rule)
+    month.run(case.change)
+    changed = rows_of(month)
+    is_one_row = {(sound_rows - changed).total(), (changed - sound_rows).total()} in ({1}, {0, 1})
+    assert is_one_row or case.why
+    assert not case.also or case.why
+
+    results = run_on(month, case.table)
+    failed = {result.description_vi: result for result in results if not result.passed}
+    assert set(failed) == {case.rule, *case.also}
+    assert "; ".join(failed[case.rule].examples) == case.told
+
+    # What a failing row gets is what the suite says: the month stops, or the row is put where it belongs, or neither.
+    with pytest.raises(CheckFailed, match=re.escape(case.rule)) if rule.on_failure == "stop" else nullcontext():
+        stop_where_critical(MONTH, [failed[case.rule]])
+    if is_one_row and (put_into := PUT_INTO.get(case.table)):
+        put = rows_of(month) - changed
+        source_file, _, row_number = case.told.rpartition(" row ")
+        is_put = rule.on_failure in ("quarantine", "flag")
+        assert put == Counter([(put_into, source_file, int(row_number), rule.reason)] if is_put else [])
+    (record,) = [record for record in caplog.records if f"{case.table}: {case.rule}: " in record.message]
+    assert record.levelno == (logging.ERROR if rule.severity == "critical" else logging.WARNING)
+    assert case.told in record.message
+
+
+def test_every_rule_has_its_case() -> None:
+    rules = {(table, rule.description_vi) for table in SUITES for rule in read_suite(table)}
+    assert rules == {(case.table, case.rule) for case in CASES}
+
+
+def fails(engine: Engine, table: str, rule: str, change: str) -> bool:
+    """Whether a rule's own query finds something after a change, which is taken back."""
+    query = next(found.query for found in read_suite(table) if found.description_vi.startswith(rule)) or ""
+    engine.run(change)
+    found = engine.rows(query.replace("{batch}", table))
+    engine.run(f"delete from {table}; insert into {table} select * from sound.{table}")
+    return bool(found)
+
+
+def test_no_speed_is_left_out_of_its_rules(month: Engine) -> None:
+    """Equal percentiles are in order; each one of them out of it, below 0, or beside a reason is noticed."""
+    table = "report_commune_month"
+    order, speed, blank = "Các phân vị tăng dần", "Tốc độ, độ trễ công bố", "Ô để trống có lý do"
+    for share in (0, 1):
+        assert not fails(month, table, "Tỷ lệ nằm trong", f"update {table} set share_at_target = {share}")
+    equal = f"update {table} set " + ", ".join(f"{column.name} = 5" for column in SPEEDS) + " where reason is null"
+    assert not fails(month, table, order, equal)
+    for column in SPEEDS:
+        # Jitter below 0 is told of where rows are checked, and stops no report.
+        below = f"{equal}; update {table} set {column.name} = -1 where reason is null"
+        assert fails(month, table, speed, below) == (not column.name.startswith("jitter_ms"))
+        given = f"update {table} set {column.name} = 5 where reason is not null"
+        assert fails(month, table, blank, given)
+        is_low = column.name.endswith(("_p10", "_p25", "_ci_low"))
+        moved = f"{equal}; update {table} set {column.name} = {6 if is_low else 4} where reason is null"
+        assert fails(month, table, order, moved) == (not column.name.endswith("_mean"))
+
+
+@pytest.mark.parametrize("table", REPORT_COLUMNS)
+def test_no_key_and_no_count_may_be_missing(month: Engine, table: str) -> None:
+    counts = ("n_measurements", "n_samples", "n_devices", "n_missing_to_assess", "n_rows", "value", "evidence")
+    for column in ("month", *KEYS[table], *counts):
+        # That an indicator is one of policy is a rule of its own.
+        if column in REPORT_COLUMNS[table] and column != "indicator":
+            assert fails(month, table, "Mọi dòng thuộc tháng báo cáo", f"update {table} set {column} = null"), column
+
+
+def test_tables_of_figures_share_their_rules() -> None:
+    """What is tried in several ways on the communes holds for the others: their rules differ in the key only."""
+
+    def conditions(table: str) -> dict[str, str]:
+        return {rule.description_vi: (rule.query or "").partition(" from ")[2] for rule in read_suite(table)}
+
+    communes = conditions("report_commune_month")
+    others = [
+        table for table in SUITES if "n_devices" in REPORT_COLUMNS.get(table, ()) and table != "report_commune_month"
+    ]
+    assert len(others) == 5
+    for table in others:
+        shared = communes.keys() & conditions(table).keys()
+        different = {rule for rule in shared if communes[rule] != conditions(table)[rule]}
+        assert different == {
+            "Mỗi khóa chỉ có một dòng",
+            "Mọi dòng thuộc tháng báo cáo, có đủ khóa và các số đếm",
+        }
+        assert len(shared) >= 11
+
+
+@pytest.mark.parametrize("table", SUITES)
+def test_a_suite_says_what_a_failing_row_gets(table: str) -> None:
+    rules = read_suite(table)
+    assert len({rule.description_vi for rule in rules}) == len(rules)
+    assert table in TABLES
+    for rule in rules:
+        assert rule.table == table
+        assert rule.on_failure in ACTIONS
         assert (rule.severity == "critical") == (rule.on_failure == "stop")
         # A reason goes with a row; what stops the month or is only told has none.
         has_reason = rule.on_failure in ("quarantine", "flag")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.registry import sync_registry
+from ispeed.restatement import restate
 from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from pipeline import run_steps, settings_in
@@ -103,8 +105,22 @@ def test_a_rewritten_month_is_refused_then_taken_then_published_again_with_its_r
     versions = [json.loads((folder / "versions" / number / "registry.json").read_text()) for number in ("0001", "0004")]
     assert [origin["registry"]["version"] for origin in manifests] == [note["version"] for note in versions]
 
+    # A month on the map of another day stands on the way there, too.
+    restate(settings, OCTOBER, date(2025, 7, 1))
+    put(settings, "commune_succession", "22363,22366,2025-07-01,whole", "22363,22402,2025-07-01,whole")
+    with pytest.raises(UserError) as error:
+        sync_registry(settings)
+    assert "stand on: 2024-10 on the map of 2025-07-01 (commune_succession)\n" in str(error.value)
+    assert sync_registry(settings, rewrite_published=True)["rewritten_months"] == ["2024-10"]
+    assert run_steps(settings, OCTOBER)["is_new"] is False
+    restated = restate(settings, OCTOBER)["2025-07-01"]
+    assert (restated["revision"], restated["is_new"]) == (2, True)
+    second = Database(settings.database_url).publication(OCTOBER, 2, date(2025, 7, 1))
+    assert second is not None
+    assert second["why"] == REASON
+
     # October now stands on the new name; September still on the old one: going back concerns October alone.
     put(settings, "communes", "22348,Vạn Thạnh Mới,phường", "22348,Vạn Thạnh,phường")
     with pytest.raises(UserError) as error:
         sync_registry(settings)
-    assert "stand on: 2024-10 (commune)\n" in str(error.value)
+    assert "stand on: 2024-10 (commune), 2024-10 on the map of 2025-07-01 (commune)\n" in str(error.value)

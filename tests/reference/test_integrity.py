@@ -8,7 +8,7 @@
                                                       pauses 120 120 124 236 s: pairs (120, 120) and (120, 124) are
                                                       equal within 5 s, (124, 236) is not           -> 2 of 3
     6    P       10 09:00       47       away, at Y
-    7    Q       08 10:00       45       at X         the three days before the 10th
+    7    Q       08 10:00       52       at X         the three days before the 10th
     8-9  Q       15, 16 10:00   46  44   away, at x, Z   x has three decimals: no point
     10   R       20 10:00        5       at W         R also measures for the code of Phước Tiến, on the 21st
     11   -       12 04:59       56       no point     night; no upload: not a full result
@@ -26,7 +26,7 @@
     night_share                  1-5 and 11: 6 of 12
     deadline_repeat_share        P's tests after the third of the 29th to 31st: 2 of 12
     identical_result_share       1 and 2, of the 11 full results: 2 of 11
-    speed_difference_share       samples in Lộc Thọ: P 60, Q 45, R 5, 56 and 57: three above 55, one below 10: 3 of 5
+    speed_difference_share       samples in Lộc Thọ: P 60, Q 52, R 5, 56 and 57: three above 55, one below 10: 3 of 5
 
 Thresholds of this example: a level of 1/2 (a mean of 2), a chance of 1/5. P(Binomial(n, 1/2) >= k) <= 1/5 first at
     n = 12: k = 8 (794/4096 = 0.194; 7: 0.387)   n = 11: k = 8 (0.113; 7: 0.274)   n = 10: k = 7 (0.172; 6: 0.377)
@@ -61,7 +61,7 @@ Jitter (ms),Vĩ độ,Kinh độ
 29/10/2024 23:16:04,P,MAU-22363-A,56,22363,Viettel,4G,61,10,20,2,12.24511,109.19611
 29/10/2024 23:20:00,P,MAU-22363-A,56,22363,Viettel,4G,62,10,20,2,12.24511,109.19611
 10/10/2024 09:00:00,P,MAU-22363-A,56,22366,Viettel,4G,47,10,20,2,12.24522,109.19522
-08/10/2024 10:00:00,Q,MAU-22363-A,56,22363,Viettel,4G,45,10,20,2,12.24511,109.19611
+08/10/2024 10:00:00,Q,MAU-22363-A,56,22363,Viettel,4G,52,10,20,2,12.24511,109.19611
 15/10/2024 10:00:00,Q,MAU-22363-A,56,22366,Viettel,4G,46,10,20,2,12.245,109.195
 16/10/2024 10:00:00,Q,MAU-22363-A,56,22366,Viettel,4G,44,10,20,2,12.24533,109.195
 20/10/2024 10:00:00,R,MAU-22363-A,56,22363,Viettel,4G,5,10,20,2,12.24544,109.19644

@@ -21,7 +21,7 @@ from ispeed.lake import write_json
 from ispeed.months import Month
 from ispeed.registry import copy_registry, read_registry, sync_registry
 from ispeed.registry_history import differences, read_tables, registry_believed_on
-from ispeed.registry_month import as_of_month, version_of
+from ispeed.registry_month import as_of_map, as_of_month, version_of
 from ispeed.settings import INCLUDE, Settings
 from pipeline import settings_in
 
@@ -288,6 +288,26 @@ def test_old_districts_concern_the_months_without_districts(seed: Tables) -> Non
     renamed = changed(seed, "commune", unit, district_name="Huyện Vạn Ninh Mới")
     assert touched(seed, renamed, AUGUST) == ["commune_succession"]
     assert touched(seed, changed(seed, "commune", unit, commune_name="Mới"), AUGUST) == []
+
+
+def test_a_restated_month_stands_on_the_communes_and_successions_up_to_its_map(seed: Tables) -> None:
+    def touched_on(day: date, after: Tables, *, has_boundaries: bool = False) -> list[str]:
+        before, now = (as_of_map(one, OCTOBER, day, has_boundaries=has_boundaries) for one in (seed, after))
+        return [name for name in before if before[name] != now[name]]
+
+    step = {"old_code": "22363", "effective_date": date(2025, 7, 1)}
+    part = changed(seed, "commune_succession", step, whole_or_part="part")
+    assert touched_on(date(2025, 7, 1), part) == ["commune_succession"]
+    assert touched_on(date(2025, 6, 30), part) == []
+    assert touched(seed, part, OCTOBER) == []
+    unit = changed(seed, "commune", {"commune_code": "22366", "commune_name": "Tân Tiến"}, kind="xã")
+    assert touched_on(date(2025, 7, 1), unit) == ["commune"]
+    assert touched_on(date(2024, 9, 1), unit) == []
+    # A polygon of the first day holds up to the next succession of its commune.
+    early = deepcopy(seed)
+    early["commune_succession"].append(step | {"new_code": "22366", "effective_date": date(2020, 1, 1)})
+    assert touched_on(date(2025, 7, 1), early) == []
+    assert touched_on(date(2025, 7, 1), early, has_boundaries=True) == ["commune_succession"]
 
 
 def test_organisations_and_operators_concern_the_months_of_their_days(seed: Tables) -> None:

@@ -17,7 +17,6 @@ from ispeed.months import Month
 from ispeed.sample import (
     FIRST_SHAPE,
     FLAGS,
-    PROVINCE_CODE,
     QUARANTINE_REASONS,
     SAMPLE_NOTE,
     SECOND_SHAPE,
@@ -209,7 +208,7 @@ def test_flags_about_places_and_codes_are_what_the_registry_says(month: Month, t
         flags = set()
         if unit is None:
             flags.add("unknown_commune")
-        if (row["province_code"] or (unit.province_code if unit else "")) != PROVINCE_CODE:
+        if (row["province_code"] or (unit.province_code if unit else "")) != "56":
             flags.add("outside_province")
         code = row["referral_code"].strip().upper()
         holder = registry.holder(code, day)
@@ -246,7 +245,7 @@ def test_any_month_measures_the_units_of_its_day(
     ours = {unit.code for unit in read_registry(settings, month).ours}
     rows = [row for row in make_month(settings, month, 4_000, 7) if not row.reason]
     assert len(ours) == n_units
-    met = {row.unit.code for row in rows if row.unit and row.unit.province_code == PROVINCE_CODE}
+    met = {row.unit.code for row in rows if row.unit and row.unit.province_code == "56"}
     assert met <= ours
     assert len(met) > 0.8 * n_units
     assert any(row.values["district_name"] for row in rows if "outside_province" not in row.labels) == has_districts
@@ -273,7 +272,7 @@ def test_the_month_looks_like_the_field(tmp_path: Path) -> None:
     fifth = [speed for speed, row in zip(downloads, mobile, strict=True) if row.values["technology"] == "5G"]
     assert median(fifth) == pytest.approx(347, rel=0.12)
 
-    by_unit = Counter(row.unit.code for row in mobile if row.unit and row.unit.province_code == PROVINCE_CODE)
+    by_unit = Counter(row.unit.code for row in mobile if row.unit and row.unit.province_code == "56")
     assert 95 <= sum(n >= 30 for n in by_unit.values()) <= 115
     assert 7 <= sum(n >= 300 for n in by_unit.values()) <= 14
     assert len(by_unit) < 139

@@ -34,7 +34,8 @@ def test_every_report_table_has_its_sql_file_and_its_suite() -> None:
     names = {table.name for table in (*REPORT_TABLES, *RESTATED_TABLES)}
     assert {path.stem for path in (INCLUDE / "sql" / "report").glob("report_*.sql")} == names
     suites = {path.stem for path in (INCLUDE / "expectations").glob("*.json")}
-    assert suites == names | {"staging_measurement", "core_measurement", "month_drift"}
+    rows = {f"{layer}_measurement" for layer in ("staging", "quarantine", "core", "flag")}
+    assert suites == names | rows | {"month_drift"}
 
 
 def test_no_rule_names_a_reason_that_another_rule_gives() -> None:

@@ -56,7 +56,7 @@ def test_records_keep_their_number_around_broken_ones(tmp_path: Path) -> None:
         "01/10/2024 00:00:00,4G,4,,,",  # 4
         '01/10/2024 00:00:00,4G,5,,"a line\nbreak",',  # 5
         "01/10/2024 00:00:00,4G,6,,,,long,long",  # 6
-        "another short one",  # 7
+        "another,short,one",  # 7
         "01/10/2024 00:00:00,4G,8,,,",  # 8
     ]
     rows = staged(tmp_path, {"a.csv": (HEADER + "\n".join(lines) + "\n").encode()})
@@ -69,6 +69,47 @@ def test_empty_lines_count_in_row_numbers_and_are_no_records(tmp_path: Path) -> 
     lines = ["01/10/2024 00:00:00,4G,2,,,", "", "", "01/10/2024 00:00:00,4G,5,,,", "short", "", ""]
     rows = staged(tmp_path, {"a.csv": (HEADER + "\n".join(lines)).encode()})
     assert [(row["row_number"], row["download_mbps"]) for row in rows] == [(2, 2), (5, 5), (6, None)]
+
+
+def test_a_line_with_one_field_may_be_a_part_of_the_records_beside_it(tmp_path: Path) -> None:
+    lines = [f"01/10/2024 00:00:00,4G,{number},,,22366" for number in range(2, 6)]
+    rows = staged(tmp_path, {"a.csv": (HEADER + "\n".join([*lines[:2], "8", "", *lines[2:]]) + "\n").encode()})
+    assert [(row["row_number"], row["read_error"] is None) for row in rows] == [
+        (2, True),
+        (3, False),  # …,22366 and 8 may have been one
+        (4, False),
+        (6, False),
+        (7, True),
+    ]
+
+
+def test_a_surplus_field_costs_its_record_even_where_it_is_empty(tmp_path: Path) -> None:
+    lines = [
+        "01/10/2024 00:00:00,4G,2,,,",
+        "01/10/2024 00:00:00,4G,,3,,,",
+        "01/10/2024 00:00:00,4G,4,,,,",
+        '01/10/2024 00:00:00,4G,5,,,,""',
+        "01/10/2024 00:00:00,4G,6,,,",
+    ]
+    rows = staged(tmp_path, {"a.csv": (HEADER + "\n".join(lines)).encode()})
+    assert [(row["row_number"], row["download_mbps"]) for row in rows] == [
+        (2, 2),
+        (3, None),
+        (4, None),
+        (5, None),
+        (6, 6),
+    ]
+
+
+def test_the_delimiter_behind_every_record_and_the_header_is_harmless(tmp_path: Path) -> None:
+    good = [f"01/10/2024 00:00:00,4G,{number},,,,\n" for number in (2, 3)]
+    content = HEADER.replace("\n", ",\n") + "".join(good) + "01/10/2024 00:00:00,,4G,4,,,x\n"
+    rows = staged(tmp_path, {"a.csv": content.encode()})
+    assert [(row["download_mbps"], row["read_error"]) for row in rows] == [
+        (2, None),
+        (3, None),
+        (None, "a value behind the last header"),
+    ]
 
 
 def test_mixed_line_ends_lose_nothing(tmp_path: Path) -> None:

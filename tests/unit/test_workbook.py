@@ -169,6 +169,14 @@ def content(**changes: object) -> Content:
             targets={"4G": 40, "5G": 100},
             speed_max={"4G": 1200, "5G": 5000},
             low_location_accuracy_m=1000,
+            drift_months=3,
+            drift_threshold={
+                "volume": 2,
+                "operator_share": 0.1,
+                "new_device_share": 0.95,
+                "no_device_share": 0.125,
+                "download_median": 1.5,
+            },
             window="một ngày, giờ Việt Nam",
             next_release=date(2024, 12, 10),
             contact="Phòng Công nghệ thông tin và Bưu chính, Viễn thông",
@@ -390,7 +398,7 @@ def test_rows_that_do_not_add_up_are_said_loudly(tmp_path: Path) -> None:
 def test_the_first_page_says_how_many_how_fast_and_who_is_behind(tmp_path: Path) -> None:
     text = text_of(read(content(), tmp_path)["Tổng quan"])
     assert "trong 4 xã, phường, thị trấn, 2 đơn vị đủ 30 lượt đo để công bố và 1 đơn vị đủ 300 lượt đo" in text
-    assert "Tốc độ tải xuống trung vị toàn tỉnh là 57,00 Mbps (khoảng tin cậy 95%: 51,30–65,55)" in text
+    assert "Tốc độ tải xuống trung vị toàn địa bàn là 57,00 Mbps (khoảng tin cậy 95%: 51,30–65,55)" in text
     assert "thiếu tổng cộng 843 lượt, nhiều nhất ở Huyện Cam Lâm (588) và Thành phố Nha Trang (255)" in text
     assert "1 đơn vị chưa có lượt đo nào (thị trấn Cam Đức)" in text
 

@@ -25,11 +25,20 @@ _READERS = {
 }
 
 
-def read_records(engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile) -> Headers:
+def read_records(
+    engine: Engine,
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    file: LandedFile,
+    *,
+    with_undeclared: bool = False,
+) -> Headers:
     """Make one landed file, or one member of an archive, the relation `source_record`.
 
-    Its columns are `row_number`, `reject_text` and `reject_message` of records that cannot be read, and every column of
-    ours as text. Raises `UserError` where the file is damaged, beyond a bound, or lacks a required column.
+    Its columns are `row_number`, `reject_text` and `reject_message` of records that cannot be read, every column of
+    ours as text, and, on request only, `undeclared_text`: what stands in all other columns, as a JSON object. Raises
+    `UserError` where the file is damaged, beyond a bound, or lacks a required column.
     """
     if file.n_bytes > settings.file_bytes_max:
         raise UserError(
@@ -40,7 +49,16 @@ def read_records(engine: Engine, settings: Settings, month: Month, contract: Con
         )
     shape = contract.shape_of(file.source_file)
     engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
-    headers = _READERS[shape.format](engine, settings, month, contract, file)
+    try:
+        headers = _READERS[shape.format](engine, settings, month, contract, file, with_undeclared)
+    except UnicodeError as error:
+        # Of a codec that gives up on a whole file, and of DuckDB's own messages that quote a byte as it is.
+        raise UserError(
+            f"file {file.source_file}",
+            f"bytes that are no text in {shape.encoding}: {error}",
+            f"text in {shape.encoding}, as the source contract declares",
+            "correct `encoding` of the shape in the source contract, or export the file again",
+        ) from error
     _reject_long_fields(engine, settings)
     return headers
 

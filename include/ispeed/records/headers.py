@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ispeed.contracts import COLUMNS, Contract
@@ -27,6 +27,25 @@ def describe_headers(contract: Contract, found: Sequence[str], columns: Sequence
         ),
         absent=tuple(name for name in COLUMNS if name not in columns and name not in contract.constants),
     )
+
+
+def undeclared_names(found: Sequence[str], columns: Sequence[str | None]) -> dict[int, str]:
+    """The name of each column that the contract does not declare, by its place; no two are the same."""
+    names: dict[int, str] = {}
+    for place, (text, column) in enumerate(zip(found, columns, strict=True)):
+        if column is None:
+            name = text.strip()
+            is_told_apart = name and name not in names.values()
+            names[place] = name if is_told_apart else f"{name} (column {place + 1})".strip()
+    return names
+
+
+def json_of_undeclared(names: Mapping[int, str], fields: Mapping[int, str]) -> tuple[str, dict[str, str]]:
+    """SQL that makes one text of what stands in undeclared columns, and its parameters; `fields` are SQL by place."""
+    if not names:
+        return "cast(null as varchar)", {}
+    pairs = ", ".join(f"$undeclared_{place}, {fields[place]}" for place in names)
+    return f"cast(json_object({pairs}) as varchar)", {f"undeclared_{place}": name for place, name in names.items()}
 
 
 def check_columns(settings: Settings, source_file: str, n_columns: int) -> None:

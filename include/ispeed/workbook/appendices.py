@@ -27,7 +27,7 @@ def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None
     heading = Heading(
         "phu_luc_i",
         f"SỐ LIỆU THỐNG KÊ TẠI {kinds.upper()} THỰC HIỆN ĐO BĂNG RỘNG DI ĐỘNG THÁNG {month_text(content.month)}",
-        f"Bảng gồm {number(len(rows))} {kinds} của tỉnh {content.policy.province_name} "
+        f"Bảng gồm {number(len(rows))} {kinds} của {content.policy.province_name} "
         f"theo danh mục ngày cuối tháng. {_ELSEWHERE}",
         label="Phụ lục I",
         subtitle=goes_with(content),

@@ -28,7 +28,7 @@ class IntegrityPolicy:
 
 @dataclass(frozen=True)
 class WorkbookPolicy:
-    """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m.
+    """The policy of the month as the workbook tells it. Speeds in Mbps, distances in m, shares from 0 to 1.
 
     `reference` is the letter that the appendices go with, as it is cited: "Công văn số 3761/STTTT-CNTTBCVT ngày
     15/11/2024"; empty leaves room for a number by hand. `window` is the window of the representative sample in
@@ -46,6 +46,8 @@ class WorkbookPolicy:
     targets: Mapping[str, float]
     speed_max: Mapping[str, float]
     low_location_accuracy_m: float
+    drift_months: int
+    drift_threshold: Mapping[str, float]
     window: str
     next_release: date
     contact: str

@@ -187,8 +187,26 @@ def _statistics(content: Content) -> Iterator[_Note]:
         "Giá trị chấp nhận được",
         f"Tốc độ lớn hơn 0 và không quá mức tối đa của công nghệ ({limits}); độ trễ lớn hơn 0 và không quá "
         f"{number(policy.ping_max_ms)} ms. "
-        f"Sai số vị trí trên {number(policy.low_location_accuracy_m)} m thì đánh dấu.",
+        f"Sai số vị trí trên {number(policy.low_location_accuracy_m)} m thì đánh dấu. Biến động trễ âm hoặc quá "
+        f"{number(policy.ping_max_ms)} ms, tỷ lệ mất gói ngoài khoảng 0 đến 100%, vị trí không có thật thì nêu để xem "
+        "xét, không loại.",
     )
+    drift = policy.drift_threshold
+    yield _Note(
+        group,
+        "So với các tháng trước",
+        f"Tháng này đặt cạnh trung vị của tối đa {policy.drift_months} tháng đã phát hành ngay trước đó. Nêu để xem "
+        f"xét, không dừng phát hành: lượt đo của một loại mạng nhiều hoặc ít hơn quá {_short(drift['volume'])} lần; "
+        f"tỷ trọng của một nhà mạng chênh quá {_short(100 * drift['operator_share'])} điểm phần trăm; tỷ lệ dòng "
+        f"không có mã thiết bị chênh quá {_short(100 * drift['no_device_share'])} điểm phần trăm; quá "
+        f"{_short(100 * drift['new_device_share'])}% thiết bị chưa gặp ở các tháng ấy; trung vị tải xuống cao hoặc "
+        f"thấp hơn quá {_short(drift['download_median'])} lần (từ {policy.assess_minimum} lượt đo).",
+    )
+
+
+def _short(value: float) -> str:
+    """A threshold without decimals that say nothing: 2 and 1,5."""
+    return number(value, 2).rstrip("0").removesuffix(",")
 
 
 def _signs(content: Content) -> Iterator[_Note]:

@@ -98,7 +98,8 @@ def lay_quality(
     lines = [
         *(line for file in files for line in _file_lines(file, content)),
         *_header_lines(content),
-        *(_check_line(check) for check in content.checks),
+        # Those with something to say first: the others are many.
+        *(_check_line(check) for check in sorted(content.checks, key=lambda check: check.passed)),
     ]
     failed = sum(not check.passed for check in content.checks)
     balance = "khớp" if all(file.adds_up for file in files) else "KHÔNG KHỚP"

@@ -87,9 +87,9 @@ def _speed(content: Content) -> str:
     down, up, ping = (now[f"{metric}_median"] for metric in ("download_mbps", "upload_mbps", "ping_ms"))
     if not isinstance(down, (int, float)):
         mark = reason_marks(policy).get(str(now["reason"]))
-        return f"2. Chưa công bố tốc độ toàn tỉnh: {mark.meaning if mark else 'không có số liệu'}."
+        return f"2. Chưa công bố tốc độ toàn địa bàn: {mark.meaning if mark else 'không có số liệu'}."
     parts = [
-        f"2. Tốc độ tải xuống trung vị toàn tỉnh là {number(down, 2)} Mbps "
+        f"2. Tốc độ tải xuống trung vị toàn địa bàn là {number(down, 2)} Mbps "
         f"(khoảng tin cậy {interval(now, 'download_mbps')})"
     ]
     mean = now["download_mbps_mean"]

@@ -25,8 +25,11 @@ HOLDER_KINDS: Final = {"commune": "Đơn vị cấp xã", "organisation": "Cơ q
 SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
 TABLES: Final = {
     "staging_measurement": "Dòng đo như đã nhận",
+    "quarantine_measurement": "Dòng bị cách ly",
     "core_measurement": "Dòng đo được chấp nhận",
+    "flag_measurement": "Dòng được đánh dấu",
     "report_commune_month": "Phụ lục I",
+    "report_commune_technology_month": "Xã theo công nghệ",
     "report_referral_code_month": "Phụ lục II",
     "report_organisation_month": "Cơ quan đơn vị",
     "report_operator_month": "Nhà mạng",

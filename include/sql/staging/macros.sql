@@ -1,13 +1,21 @@
 -- How a contract's texts are read; staging alone uses these, on DuckDB, where the files are parsed.
--- Control characters have no place in a text, and PostgreSQL and Excel refuse some of them.
-create or replace macro clean_text(raw, missing) as
-    case
-        when list_contains(missing, trim(regexp_replace(raw, '[\x00-\x08\x0B\x0C\x0E-\x1F]', '', 'g'), chr(9) || chr(10) || chr(13) || ' ' || chr(160))) then null
-        else nullif(trim(regexp_replace(raw, '[\x00-\x08\x0B\x0C\x0E-\x1F]', '', 'g'), chr(9) || chr(10) || chr(13) || ' ' || chr(160)), '')
-    end;
+-- Control characters have no place in a text, and PostgreSQL and Excel refuse some of them; nor has a byte order mark. At
+-- the ends, spaces of any kind and marks without a width go too: nobody sees them, and m1 with one is not another m1.
+create or replace macro visible_text(raw) as regexp_replace(
+    raw,
+    '^[\x00-\x20\x{A0}\x{2000}-\x{200F}\x{2028}-\x{202F}\x{2060}\x{3000}\x{FEFF}]+'
+    || '|[\x00-\x20\x{A0}\x{2000}-\x{200F}\x{2028}-\x{202F}\x{2060}\x{3000}\x{FEFF}]+$'
+    || '|[\x00-\x08\x0B\x0C\x0E-\x1F\x{FEFF}]',
+    '',
+    'g'
+);
 
--- What Excel makes of a long code that it took for a number; its digits are lost.
-create or replace macro is_excel_number(code) as regexp_full_match(code, '[0-9](\.[0-9]+)?[eE]\+[0-9]+');
+create or replace macro clean_text(raw, missing) as
+    case when list_contains(missing, visible_text(raw)) then null else nullif(visible_text(raw), '') end;
+
+-- A code that was taken for a number: 5.3033E+11 as Excel shows a long one (with either decimal mark), whose digits are
+-- lost, and NaN, a data frame's mark for none, which would make all rows without a code the same one.
+create or replace macro is_lost_code(code) as regexp_full_match(code, '[0-9]([.,][0-9]+)?[eE]\+[0-9]+|nan|NaN|NAN');
 
 -- A number with the declared marks only: 1.234,5 is nothing but an error where thousands were not declared, and so is
 -- 33,5 where the comma marks thousands: between two of those marks stand three digits.
@@ -39,10 +47,33 @@ create or replace macro clean_figure(raw, missing, missing_figures, decimal_mark
 create or replace macro float_text(figure, decimal_mark) as
     replace(regexp_replace(cast(figure as varchar), '\.0+$', ''), '.', decimal_mark);
 
+-- A code that is kept as a number with a fraction, 22366.0; a large one is not exact, which is_lost_code is to tell.
+create or replace macro float_code(figure, exact_max) as
+    case
+        when abs(figure) < exact_max then float_text(figure, '.')
+        when isfinite(figure) then format('{:E}', figure)
+        when figure is not null then 'NaN'
+    end;
+
 -- A field of a JSON object; null where it is null or not there.
 create or replace macro json_field(record, pointer, decimal_mark) as
     case
         when json_type(record, pointer) in ('DOUBLE', 'UBIGINT', 'BIGINT', 'HUGEINT')
             then float_text(json_extract_string(record, pointer), decimal_mark)
         else json_extract_string(record, pointer)
+    end;
+
+-- A code of a JSON object; 5.3033E+11 would arrive as the plain digits 530330000000, so the record's text is asked.
+create or replace macro json_code(record, pointer) as
+    case
+        when json_type(record, pointer) <> 'DOUBLE' or not contains(json_extract_string(record, pointer), '.')
+            then json_extract_string(record, pointer)
+        when list_contains(
+            list_transform(
+                regexp_extract_all(record, ':\s*(-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+)\s*[,}]', 1),
+                lambda literal: try_cast(literal as double)
+            ),
+            try_cast(json_extract_string(record, pointer) as double)
+        ) then format('{:E}', try_cast(json_extract_string(record, pointer) as double))
+        else float_code(try_cast(json_extract_string(record, pointer) as double), 1e15)
     end;

@@ -1,9 +1,12 @@
 -- grain:  one row per record of one export file, its fields as text, numbered as in the file, its header rows (1 or 0) first
--- inputs: source_text (readable records in file order, from place 1), source_reject (the others, by line)
+-- inputs: source_text (readable records in file order, from place 1), source_reject (the others, by line); bound: mark
 -- rule:   a readable record's number is its place plus the rejected records before it; empty lines count and go
 with
 rejected as (
-    select cast(line as bigint) as row_number, min(rtrim(csv_line, chr(10))) as reject_text, min(error_message) as reject_message
+    select
+        cast(line as bigint) as row_number,
+        min(error_message) as reject_message,
+        min(csv_line) as reject_text
     from source_reject
     group by line
 ),
@@ -18,16 +21,12 @@ steps as (
     group by n_read_before
 ),
 numbered as (
-    select
-        place + $header_rows + coalesce(n_rejected, 0) as row_number,
-        null::varchar as reject_text,
-        null::varchar as reject_message,
-        source_text.* exclude (place)
+    select place + $header_rows + coalesce(n_rejected, 0) as row_number, source_text.* exclude (place)
     from source_text asof left join steps on source_text.place - 1 >= steps.n_read_before
 ),
 record as (
     select * from numbered
     union all by name
-    select * from rejected where reject_text <> $empty_line
+    select * from rejected where reject_text <> $mark
 )
-select * from record
+select * replace (replace(reject_text, $mark, '') as reject_text) from record
