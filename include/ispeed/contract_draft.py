@@ -344,6 +344,12 @@ def _put_together(path: Path, parts: Sequence[_Part]) -> tuple[dict[str, Any], l
         for name in missing_columns
     ]
     doubts += [
+        f"{part.look.source_file}: written unlike the other {pattern}, so its shape goes by its name; give it a pattern "
+        "that the files of other months have too"
+        for part in parts
+        if part.shape != _shape_of_pattern(parts)[pattern := _pattern_of(part)]
+    ]
+    doubts += [
         f"{part.look.source_file}: no column is {name}, which is required"
         for part in parts
         for name in REQUIRED
@@ -397,15 +403,23 @@ def _zone(offsets: set[str]) -> tuple[str, str]:
 
 def _shapes(parts: Sequence[_Part]) -> list[dict[str, Any]]:
     """A shape for each kind of name; a file that is written unlike another of its kind has one by its own name."""
-    by_pattern: dict[str, Mapping[str, Any]] = {}
-    by_name: dict[str, Mapping[str, Any]] = {}
-    for part in parts:
-        name = part.look.source_file.lower().rpartition("/")[2]
-        suffixes = Path(name).suffixes
-        pattern = "*" + "".join(suffixes[-2:] if name.endswith(".gz") else suffixes[-1:])
-        if by_pattern.setdefault(pattern, part.shape) != part.shape:
-            by_name[glob.escape(name)] = part.shape
+    by_pattern = _shape_of_pattern(parts)
+    by_name = {glob.escape(_name_of(part)): part.shape for part in parts if part.shape != by_pattern[_pattern_of(part)]}
     return [{"pattern": pattern, **shape} for pattern, shape in (by_name | by_pattern).items()]
+
+
+def _shape_of_pattern(parts: Sequence[_Part]) -> dict[str, Mapping[str, Any]]:
+    return {_pattern_of(part): part.shape for part in reversed(parts)}
+
+
+def _pattern_of(part: _Part) -> str:
+    name = _name_of(part)
+    suffixes = Path(name).suffixes
+    return "*" + "".join(suffixes[-2:] if name.endswith(".gz") else suffixes[-1:])
+
+
+def _name_of(part: _Part) -> str:
+    return part.look.source_file.lower().rpartition("/")[2]
 
 
 def _written(path: Path, document: Mapping[str, Any], doubts: Sequence[str]) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from ispeed.contract_draft import ContractDraft, draft_contract
 from ispeed.contract_preview import preview_contract
@@ -208,6 +212,7 @@ ROWS = TEXT.partition("\n")[2].encode()
         (TEXT.encode("utf-16-le"), "utf-16-le"),
         (as_cp1258(TEXT), "cp1258"),
         (TEXT.encode("tcvn3"), "tcvn3"),
+        (TEXT.encode("vni"), "vni"),
         (TEXT.encode() + ROWS * 20 + b"15/10/2024 09:00:00;5G;3,5;X\xc3\n", "utf-8"),
     ],
 )
@@ -215,6 +220,29 @@ def test_encodings(draft: Draft, content: bytes, encoding: str) -> None:
     _, contract = draft(content)
     assert contract.shapes[0].encoding == encoding
     assert set(contract.headers) == {"measured_at", "technology", "download_mbps", "commune_name"}
+
+
+@pytest.mark.parametrize("encoding", ["tcvn3", "vni"])
+def test_an_old_encoding_is_never_taken_without_a_word(draft: Draft, encoding: str) -> None:
+    found, _ = draft(TEXT.encode(encoding))
+    assert doubt(found, f"encoding {encoding} is taken")
+
+
+def test_bytes_of_an_encoding_that_nobody_knows_here_are_told(draft: Draft) -> None:
+    """VISCII, of which no codec is: its letters stand where other encodings have signs."""
+    rows = (
+        TEXT.encode()
+        .replace("Đắc Lộc".encode(), b"\xd0\xa1c L\xb5c\x90\x8f\x9d")
+        .replace("Vĩnh Hoà".encode(), b"V\xeenh Ho\xe0")
+    )
+    found, _ = draft(
+        rows.replace("Thời gian đo".encode(), b"time")
+        .replace("Loại mạng".encode(), b"tech")
+        .replace("Xã/Phường".encode(), b"ward")
+        .replace("Phường".encode(), b"Ph\xdf\xb6ng")
+        .replace("Xã".encode(), b"X\xe3")
+    )
+    assert doubt(found, "encoding", "may be another")
 
 
 def test_bytes_that_are_of_no_encoding_are_told(draft: Draft) -> None:
@@ -335,6 +363,96 @@ def test_a_draft_keeps_the_devices_to_itself(draft: Draft, tmp_path: Path) -> No
     assert doubt(found, "one value stands for 300 of 300 rows")
     rows = preview_contract(tmp_path / "export.csv", tmp_path / "drafted.yaml").rows
     assert "secret-device" not in "".join([found.text, *found.doubts, *rows])
+
+
+def test_what_is_not_read_is_sketched_unless_it_may_tell_of_persons(draft: Draft) -> None:
+    rows = [f"15/10/2024 08:00:00;4G;33,5;{'ab'[n % 2]};0912{n:06};" for n in range(60)]
+    found, contract = draft(table("Thời gian đo;Loại mạng;Download (Mbps);Band;Msisdn;Note", *rows))
+    assert contract.ignored == ("Band", "Msisdn", "Note")
+    said = doubt(found, "not read")
+    assert said.endswith("'Band' (a, b); 'Msisdn' (60 different values); 'Note' (empty)")
+
+
+def test_operators_and_provinces_are_mapped_by_the_registry_or_asked_about(draft: Draft) -> None:
+    head = "Thời gian đo;Loại mạng;Download (Mbps);Nhà mạng;Tỉnh"
+    texts = ("Viettel Group", "VNPT", "MOBIFONE JSC", "Vietnamobil", "Acme", "VNPT - Viettel")
+    rows = [f"15/10/2024 08:00:00;4G;33,5;{text};{'Khánh Hoà' if text[0] == 'V' else 'Ninh Thuan'}" for text in texts]
+    found, contract = draft(table(head, *rows))
+    assert contract.values["operator"] == {
+        "viettel group": "Viettel",
+        "mobifone jsc": "MobiFone",
+        "vietnamobil": "Vietnamobile",
+    }
+    assert contract.values["province_code"] == {"khánh hòa": "56", "ninh thuan": "58"}
+    assert doubt(found, "operator: 2 rows with 'Acme', 'VNPT - Viettel'; say under values.operator")
+
+
+def test_columns_of_another_name_are_known_by_their_values(draft: Draft) -> None:
+    rows = [
+        f"15/10/2024 08:00:00,{n + 30}.5,{t},{p}" for n, (t, p) in enumerate((("LTE", "P. Lộc Thọ"), ("NR", "Ba Ngòi")))
+    ]
+    found, contract = draft(table("when,download,mode,spot", *rows))
+    assert text_of(contract.headers["technology"][0]) == "mode"
+    assert text_of(contract.headers["commune_name"][0]) == "spot"
+    assert text_of(contract.headers["measured_at"][0]) == "when"
+    assert len([line for line in found.doubts if "its values say so, not its name" in line]) == 3
+
+
+def test_rows_above_the_headers_of_a_csv_are_told(draft: Draft) -> None:
+    found, contract = draft("Báo cáo đo tháng 10;;\n;;\n" + HEAD + ROW * 3)
+    assert doubt(found, "the headers stand in record 3")
+    assert "download_mbps" in contract.headers
+
+
+def test_a_pattern_takes_names_in_any_case(draft: Draft) -> None:
+    _, contract = draft(HEAD + ROW, "EXPORT.CSV")
+    assert contract.shapes[0].pattern == "*.csv"
+    assert contract.shape_of("Thang-10.CSV").delimiter == ";"
+
+
+def test_an_archive_has_a_shape_for_each_kind_of_member(draft: Draft) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("a/one.csv", HEAD + ROW * 3)
+        packed.writestr("two.csv", table("time,tech,dl", "2024-10-15 08:00:00,LTE,33.5"))
+        packed.writestr("three.jsonl", '{"time": "15.10.2024 08:00", "tech": "4G", "dl (kbps)": 33500}')
+        packed.writestr("readme.txt", "made by the portal")
+    found, contract = draft(buffer.getvalue(), "all.zip")
+    assert [shape.pattern for shape in contract.shapes] == ["two.csv", "*.csv", "*.jsonl"]
+    assert [text_of(header) for header in contract.headers["download_mbps"]] == [
+        "Download (Mbps)",
+        "dl (kbps)",
+        "dl",
+    ]
+    assert doubt(found, "all.zip/readme.txt: no row under a header")
+    assert doubt(found, "all.zip/two.csv", "written unlike the other *.csv")
+    assert doubt(found, "one contract cannot read both")
+
+
+def test_of_a_workbook_the_sheet_with_headers_is_taken_and_others_told(draft: Draft) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        book.add_worksheet("Bìa").write(0, 0, "Kết quả đo")
+        for name, time in (("Tuần 1", 45580.25), ("Tuần 2", 45587.5)):
+            sheet = book.add_worksheet(name)
+            sheet.write(0, 0, "Kết quả đo của một tuần")
+            sheet.write_row(2, 0, ["Thời gian đo", "Loại mạng", "Tải xuống (Kbps)"])
+            sheet.write_row(3, 0, [time, "4G", 33500])
+    found, contract = draft(buffer.getvalue(), "book.xlsx")
+    assert (contract.shapes[0].format, contract.shapes[0].sheet) == ("xlsx", "Tuần 1")
+    assert contract.units == {"download_mbps": "kbit/s"}
+    assert doubt(found, "headers are taken from row 3 of sheet 'Tuần 1'")
+    assert doubt(found, "'Tuần 2' may hold measurements too")
+    assert doubt(found, "'45580.25' is read as a day that Excel counts")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_is_looked_at_in_its_encoding(draft: Draft, encoding: str) -> None:
+    records = [{"Thời gian đo": "2024-10-15 08:00:00", "Loại mạng": "4G", "Download": {"Mbps": 33.5}, "dl": 33.5}]
+    found, contract = draft(json.dumps(records, ensure_ascii=False).encode(encoding), "a.json")
+    assert contract.shapes[0].encoding == encoding.removesuffix("-sig")
+    assert text_of(contract.headers["download_mbps"][0]) == "dl"
+    assert doubt(found, "'Download' holds objects or lists")
 
 
 def test_a_header_cannot_write_the_contract(draft: Draft) -> None:
