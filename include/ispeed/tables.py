@@ -331,10 +331,10 @@ REPORT_RESTATED_ORIGIN: Final = _table(
     _text("origin_province_code", "Province of that commune", "Mã tỉnh khi đo"),
     _text(
         "attribution",
-        "whole (all of the commune became this unit), coordinates (of several units, the one where the coordinates "
-        "lie); not attributable: no_location (several units, and no coordinates that lie in one of the map), "
-        "located_elsewhere (coordinates outside of all of these units), no_succession (the registry does not say what "
-        "became of it), other_province (the unit is of another province on that day)",
+        "whole (all of the commune lies in this unit), coordinates (it lies in several units; this is the one of them "
+        "where the coordinates lie); not attributable: no_location (several units, and no coordinates that lie in a "
+        "unit of the map), located_elsewhere (several units, and coordinates in another one), no_succession (the "
+        "registry does not say what became of it), other_province (the unit is of another province on that day)",
         "Cách phân bổ",
     ),
     _text("commune_code", "Commune code on the map of the day, or not_attributable", "Mã xã"),

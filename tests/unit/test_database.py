@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ispeed.database import Database
 from ispeed.months import Month
+from ispeed.settings import PROJECT
 from ispeed.tables import PUBLICATION, REPORT_TABLES, RESTATED_TABLES, RESTATEMENT
 from pipeline import PublishedDemo
 
@@ -76,6 +77,13 @@ def test_the_maps_of_two_days_have_revisions_of_their_own(url: str) -> None:
     assert [database.last_revision(month, day) for day in days] == [1, 2]
     assert (database.current_revision(month), database.last_revision(month)) == (None, 0)
     assert database.current_revision(month.next, days[1]) is None
+    page = (PROJECT / "docs" / "backfills.md").read_text(encoding="utf-8")
+    with sa.create_engine(url).connect() as connection:
+        series = connection.execute(sa.text(page.split("```sql")[1].split("```")[0])).mappings().all()
+    assert [(found["month"], found["n_measurements"]) for found in series] in (
+        [(month.first_day, 3)],
+        [("2024-08-01", 3)],
+    )
     assert [found["boundaries_day"] for found in database.rows("report_commune_restated", month, 1, days[0])] == [
         days[0]
     ]

@@ -90,8 +90,9 @@ def _places(content: Content) -> Iterator[_Note]:
         yield _Note(
             group,
             "Quy đổi",
-            "Đơn vị nhập toàn bộ vào một đơn vị thì mọi lượt đo thuộc đơn vị đó. Đơn vị bị chia thì lượt đo thuộc phần "
-            "mà tọa độ nằm trong, khi có bản đồ địa giới của ngày quy đổi và sai số vị trí không quá "
+            "Đơn vị nằm trọn trong một đơn vị của ngày quy đổi thì mọi lượt đo thuộc đơn vị đó. Đơn vị ứng với nhiều "
+            "đơn vị (bị chia; hoặc do nhiều đơn vị nhập lại, khi quy đổi về ngày trước) thì lượt đo thuộc đơn vị mà "
+            "tọa độ nằm trong, khi có bản đồ địa giới của ngày quy đổi và sai số vị trí không quá "
             f"{number(content.policy.low_location_accuracy_m)} m; còn lại ghi là không phân bổ được, vẫn nêu số lượt "
             "đo. Tổng số lượt đo không đổi; trang Nguồn gốc số liệu nêu từng đơn vị.",
         )

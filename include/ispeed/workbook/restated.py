@@ -76,7 +76,7 @@ def summary(content: Content) -> str:
     missing = "; ".join(f"{ATTRIBUTIONS[name].lower()}: {number(n)}" for name, n in counts.items() if n)
     return (
         f"Quy đổi {number(sum(found.values()) + sum(counts.values()))} lượt đo di động và cố định: "
-        f"{number(found['whole'])} của đơn vị nhập toàn bộ, {number(found['coordinates'])} theo tọa độ, "
+        f"{number(found['whole'])} của đơn vị nằm trọn trong một đơn vị, {number(found['coordinates'])} theo tọa độ, "
         f"{number(sum(counts.values()))} không phân bổ được{f' ({missing})' if missing else ''}."
         + (
             f" Trong đó {number(n_from_elsewhere)} lượt đo ở nơi khi đó thuộc tỉnh khác, không có ở Phụ lục I."

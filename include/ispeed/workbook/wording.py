@@ -44,8 +44,8 @@ TABLES: Final = {
 ATTRIBUTIONS: Final = {
     "whole": "Toàn bộ đơn vị",
     "coordinates": "Theo tọa độ",
-    "no_location": "Đơn vị bị chia, không xác định được vị trí",
-    "located_elsewhere": "Tọa độ ngoài các phần của đơn vị",
+    "no_location": "Ứng với nhiều đơn vị, không xác định được vị trí",
+    "located_elsewhere": "Ứng với nhiều đơn vị, tọa độ nằm ngoài",
     "no_succession": "Danh mục không nêu đơn vị kế thừa",
     "other_province": "Nay thuộc tỉnh khác",
 }
