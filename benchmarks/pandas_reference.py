@@ -978,7 +978,7 @@ def ordinary_speeds(uncoded: pd.DataFrame) -> dict[Hashable, tuple[float, float]
     """The 95 % interval of the median download of those without a code, by commune, operator and technology."""
     placed = uncoded[(uncoded["found_commune_code"] != "") & (uncoded["brand"] != "unknown")]
     found = {}
-    for unit, samples in placed.groupby([*UNIT, "device", "day"])["download_mbps"].median().groupby(level=UNIT):
+    for unit, samples in placed.groupby([*UNIT, "device", "window"])["download_mbps"].median().groupby(level=UNIT):
         speeds, k = np.sort(samples.to_numpy()), interval_rank(len(samples))
         if k:
             found[unit] = (float(speeds[k - 1]), float(speeds[len(speeds) - k]))
@@ -989,7 +989,7 @@ def what_was_measured(group: pd.DataFrame, ordinary: dict[Hashable, tuple[float,
     full = group[group["upload_mbps"].notna() & group["ping_ms"].notna()]
     twins = full.duplicated(["technology", *METRICS], keep=False)
     faster = slower = compared = 0
-    samples = group.groupby([*UNIT, "device", "day"])["download_mbps"].median()
+    samples = group.groupby([*UNIT, "device", "window"])["download_mbps"].median()
     for (*unit, _, _), speed in samples.items():
         if tuple(unit) in ordinary:
             low, high = ordinary[tuple(unit)]
