@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ispeed.tcvn3 import register
 from test_round_trip import seen, tone_apart
 
 from ispeed.checks import check_staging
@@ -33,7 +32,6 @@ from ispeed.settings import Settings
 from ispeed.staging import stage
 from pipeline import settings_in
 
-register()
 MONTH = Month(2024, 10)
 HEADERS = {
     "measurement_id": "Mã phép đo",

@@ -26,7 +26,6 @@ import xlsxwriter
 import yaml
 from hypothesis import given, note
 from hypothesis import strategies as st
-from ispeed.tcvn3 import register
 
 from ispeed.engine import open_engine
 from ispeed.landing import land
@@ -35,7 +34,6 @@ from ispeed.settings import INCLUDE
 from ispeed.staging import stage
 from pipeline import settings_in
 
-register()
 MONTH = Month(2024, 10)
 DEVICE_KEY = "for tests"
 CONTRACT = yaml.safe_load((INCLUDE / "sources" / "ispeed.yaml").read_text(encoding="utf-8"))
