@@ -33,6 +33,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
+def registry_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lake's folder of registry tables, made of the seed registry."""
+    settings = settings_in(tmp_path_factory.mktemp("registry"))
+    sync_registry(settings)
+    return settings.lake / "registry"
+
+
+@pytest.fixture(scope="session")
 def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]:
     """A month of one file, up to its checked report tables; quarantine and flags row by row beside them."""
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -245,9 +246,9 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
     # What staging would warn of is in the doubts.
     logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
     settings = Settings.from_environment()
-    registry = settings.registry if settings.registry.exists() else INCLUDE / "registry"
     doubts: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        registry = _registry_tables(settings, Path(folder))
         contract = by or out or Path(folder) / "contract.yaml"
         if by is None:
             with reading_process(settings) as process:
@@ -286,6 +287,20 @@ def run_registry(province: str, folder: Path) -> int:
     print(f"written: {shown(folder)}; read its README.md, then:")
     print(f"  ISPEED_REGISTRY={shown(folder / 'registry')} ISPEED_POLICY={shown(folder / 'policy.yaml')}")
     return OK
+
+
+def _registry_tables(settings: Settings, scratch: Path) -> Path:
+    """The lake's registry tables; where none were synced yet, those of the registry's files, or of the seed."""
+    tables = settings.lake / "registry"
+    if (tables / "registry.json").exists():
+        return tables
+    from ispeed.registry import sync_registry
+
+    files = settings.registry if settings.registry.exists() else INCLUDE / "registry"
+    sync_registry(
+        replace(settings, registry=files, lake=scratch / "lake", database_url=f"sqlite:///{scratch}/no.sqlite")
+    )
+    return scratch / "lake" / "registry"
 
 
 def run_docs() -> int:

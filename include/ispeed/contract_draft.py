@@ -35,8 +35,8 @@ from ispeed.export_look import Look, look_at
 from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK
-from ispeed.registry import read_registry, sync_registry
-from ispeed.settings import INCLUDE, Settings
+from ispeed.registry import read_registry
+from ispeed.settings import Settings
 from ispeed.staging import LOCAL_ZONE
 from ispeed.text import fold, fold_place, split_kind
 
@@ -55,17 +55,18 @@ class ContractDraft:
     doubts: tuple[str, ...]
 
 
-def draft_contract(path: Path, registry: Path = INCLUDE / "registry") -> ContractDraft:
+def draft_contract(path: Path, registry: Path) -> ContractDraft:
     """Look at an export (csv, xlsx, json, jsonl, Parquet, packed as .gz or .zip) and draft its contract.
 
-    Raises `UserError` where it holds no table that could be read.
+    `registry` is the lake's folder of registry tables: by them operators, provinces and communes are known. Raises
+    `UserError` where the export holds no table that could be read.
     """
-    with landed_alone(path, registry, json.dumps(_ANY_FILE)) as (settings, month), open_engine() as engine:
-        of_registry = _add_registry(engine, settings)
+    with landed_alone(path, json.dumps(_ANY_FILE)) as (settings, month), open_engine() as engine:
+        read_registry(engine, registry)
         looks, of_members = _looks(settings, month)
         parts = [_read_part(engine, look, len(looks) > 1) for look in looks]
     document, of_parts = _put_together(path, parts)
-    doubts = [*of_registry, *of_members, *of_parts]
+    doubts = [*of_members, *of_parts]
     return ContractDraft(_written(path, document, doubts), tuple(doubts))
 
 
@@ -198,7 +199,7 @@ def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, 
         ("operator", _operators(engine), {}),
         ("province_code", {code: code for code in _provinces(engine).values()}, _provinces(engine)),
     ):
-        if name not in meanings or not known:
+        if name not in meanings:
             continue
         found = Counter(" ".join(text.split()) for text in meanings[name].column.filled if text not in SENTINELS)
         means: dict[str, str] = {}
@@ -236,16 +237,14 @@ def _known_values(engine: Engine) -> dict[str, Callable[[str], bool]]:
     Districts come first: since 07/2025 there are communes by their names.
     """
     technologies = {*map(fold, TECHNOLOGY_NETWORK), *TECHNOLOGIES}
-    known: dict[str, Callable[[str], bool]] = {"technology": lambda text: fold(text) in technologies}
-    if not _has_registry(engine):
-        return known
     communes = engine.rows("select commune_code, commune_name, district_name from commune")
     operators = _operators(engine)
     districts = {split_kind(row["district_name"])[1] for row in communes if row["district_name"]}
     names = {fold_place(row["commune_name"]) for row in communes}
     commune_codes = {row["commune_code"] for row in communes}
     referral_codes = {row["referral_code"] for row in engine.rows("select referral_code from referral_code")}
-    return known | {
+    return {
+        "technology": lambda text: fold(text) in technologies,
         "operator": lambda text: fold(text) in operators or _likest(text, operators) is not None,
         "district_name": lambda text: split_kind(text)[1] in districts,
         "commune_name": lambda text: split_kind(text)[1] in names,
@@ -271,26 +270,12 @@ def _apart(text: str) -> str:
     return f" {' '.join(re.findall('[a-z0-9]+', _plain(text)))} "
 
 
-def _add_registry(engine: Engine, settings: Settings) -> list[str]:
-    """Make the registry relations of the engine; a doubt where it cannot be read."""
-    try:
-        sync_registry(settings)
-    except UserError as error:
-        return [f"operators and provinces were not compared: the registry cannot be read ({one_line(error.where)})"]
-    read_registry(engine, settings.lake / "registry")
-    return []
-
-
 def _operators(engine: Engine) -> dict[str, str]:
-    if not _has_registry(engine):
-        return {}
     return {row["spelling"]: row["brand"] for row in engine.rows("select spelling, brand from operator")}
 
 
 def _provinces(engine: Engine) -> dict[str, str]:
     """The code of each province by its name, without Tỉnh, with accents and without."""
-    if not _has_registry(engine):
-        return {}
     rows = engine.rows("select distinct province_name, province_code from commune where province_name is not null")
     return {
         spelled: row["province_code"]
@@ -298,10 +283,6 @@ def _provinces(engine: Engine) -> dict[str, str]:
         for text in (row["province_name"], split_kind(row["province_name"])[1])
         for spelled in (fold(text), _plain(text))
     }
-
-
-def _has_registry(engine: Engine) -> bool:
-    return bool(engine.value("select count(*) from duckdb_views() where view_name = 'operator'"))
 
 
 def _plain(text: str) -> str:
@@ -344,8 +325,8 @@ def _put_together(path: Path, parts: Sequence[_Part]) -> tuple[dict[str, Any], l
         for name in missing_columns
     ]
     doubts += [
-        f"{part.look.source_file}: written unlike the other {pattern}, so its shape goes by its name; give it a pattern "
-        "that the files of other months have too"
+        f"{part.look.source_file}: written unlike the other {pattern}, so its shape goes by its name; give it a "
+        "pattern that the files of other months have too"
         for part in parts
         if part.shape != _shape_of_pattern(parts)[pattern := _pattern_of(part)]
     ]

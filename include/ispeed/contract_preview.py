@@ -16,14 +16,14 @@ import yaml
 
 from ispeed.checks import add_policy, add_row_reasons
 from ispeed.contracts import REQUIRED, read_contract
+from ispeed.core import create_core_measurement
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.landing import land
 from ispeed.months import Month
-from ispeed.places import match_operators, match_places
 from ispeed.policy import read_policy
-from ispeed.registry import read_registry, sync_registry
-from ispeed.settings import INCLUDE, Settings
+from ispeed.registry import read_registry
+from ispeed.settings import Settings
 from ispeed.staging import stage
 
 N_ROWS: Final = 10
@@ -43,14 +43,14 @@ class ContractPreview:
 
 
 @contextmanager
-def landed_alone(path: Path, registry: Path, contract: str) -> Iterator[tuple[Settings, Month]]:
+def landed_alone(path: Path, contract: str) -> Iterator[tuple[Settings, Month]]:
     """Settings on a scratch folder in which one file landed under a contract, and the month that it landed in.
 
     Raises `UserError` where there is no such file, or it cannot land.
     """
     with tempfile.TemporaryDirectory(prefix="ispeed-") as name:
         defaults = Settings.from_environment({"ISPEED_VAR": name, "ISPEED_DEVICE_KEY": "preview"})
-        settings = replace(defaults, source=Path(name) / "contract.yaml", registry=registry)
+        settings = replace(defaults, source=Path(name) / "contract.yaml")
         settings.exports_of(_MONTH).mkdir(parents=True)
         try:
             shutil.copyfile(path, settings.exports_of(_MONTH) / path.name)
@@ -63,8 +63,11 @@ def landed_alone(path: Path, registry: Path, contract: str) -> Iterator[tuple[Se
         yield settings, _MONTH
 
 
-def preview_contract(path: Path, contract: Path, registry: Path = INCLUDE / "registry") -> ContractPreview:
-    """How an export would be read by a contract. Raises `UserError` where the contract itself is wrong."""
+def preview_contract(path: Path, contract: Path, registry: Path) -> ContractPreview:
+    """How an export would be read by a contract; `registry` is the lake's folder of registry tables.
+
+    Raises `UserError` where the contract itself is wrong.
+    """
     known = read_contract(contract)
     document = yaml.safe_load(contract.read_text(encoding="utf-8"))
     unnamed = [name for name in REQUIRED if name not in known.headers and name not in known.constants]
@@ -74,14 +77,14 @@ def preview_contract(path: Path, contract: Path, registry: Path = INCLUDE / "reg
     if "measured_at" in unnamed:
         document["shapes"] = [{**shape, "timestamp_formats": [TIME_FORMAT]} for shape in document["shapes"]]
     try:
-        with landed_alone(path, registry, json.dumps(document)) as (settings, month):
+        with landed_alone(path, json.dumps(document)) as (settings, month):
             stage(settings, month)
             with open_engine() as engine:
                 engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
                 rows = engine.rows(
                     "select * from staging_measurement order by source_file, row_number limit ?", [N_ROWS]
                 )
-                doubts = [*_unread(engine), *_unknown(engine, settings, month)]
+                doubts = [*_unread(engine), *_unknown(engine, settings, month, registry)]
     except UserError as error:
         return ContractPreview((), (f"the file cannot be read by this contract yet: {error.where}: {error.found}",))
     hidden = {"source_file", "row_number", "measured_at_text", "measurement_key", "received_at", *unnamed}
@@ -111,19 +114,13 @@ def _unread(engine: Engine) -> list[str]:
     ]
 
 
-def _unknown(engine: Engine, settings: Settings, month: Month) -> list[str]:
+def _unknown(engine: Engine, settings: Settings, month: Month, registry: Path) -> list[str]:
     """How many rows name a technology, an operator or a commune that nobody knows on their day."""
-    try:
-        sync_registry(settings)
-    except UserError as error:
-        return [f"operators and communes were not looked for: the registry cannot be read ({error.where})"]
     policy = read_policy(settings.policy, date.max)
-    read_registry(engine, settings.lake / "registry")
+    read_registry(engine, registry)
     add_policy(engine, policy, month)
     add_row_reasons(engine, "quarantine_measurement")
-    match_places(engine, policy.province.code)
-    match_operators(engine)
-    engine.create("core_measurement", "core/core_measurement.sql")
+    create_core_measurement(engine, settings, policy, month)
     doubts = []
     by_values = "say under values what they are"
     for what, text, is_unknown, remedy in (

@@ -20,7 +20,7 @@ from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
 from ispeed.places import match_operators, match_places
-from ispeed.policy import read_policy
+from ispeed.policy import Policy, read_policy
 from ispeed.registry import copy_registry, read_registry
 from ispeed.registry_history import tables_of
 from ispeed.registry_month import as_of_month
@@ -45,12 +45,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         # The registry may be replaced before the reports are built: what this month stands on stays beside it.
         registry = copy_registry(settings, new / "registry")
         read_registry(engine, new / "registry")
-        match_places(engine, policy.province.code)
-        match_locations(
-            engine, settings.boundaries, policy.province.code, "staging_measurement", month.first_day, month.last_day
-        )
-        match_operators(engine)
-        engine.create("core_measurement", "core/core_measurement.sql")
+        create_core_measurement(engine, settings, policy, month)
         add_row_reasons(engine, "flag_measurement")
         add_source_files(engine, staging["files"])
         pages = Pages.of(settings, month)
@@ -74,6 +69,16 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         }
         write_json(new / "core.json", note)
     return {"n_accepted": note["n_accepted"], "n_flagged": note["n_flagged"]}
+
+
+def create_core_measurement(engine: Engine, settings: Settings, policy: Policy, month: Month) -> None:
+    """Make `core_measurement` of staging and quarantine, with policy and registry as relations beside them."""
+    match_places(engine, policy.province.code)
+    match_locations(
+        engine, settings.boundaries, policy.province.code, "staging_measurement", month.first_day, month.last_day
+    )
+    match_operators(engine)
+    engine.create("core_measurement", "core/core_measurement.sql")
 
 
 def require_same(month: Month, noted: dict[str, Any], now: dict[str, Any], task: str) -> None:

@@ -216,10 +216,12 @@ EXPORTS = [
 
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
-def test_a_drafted_contract_reads_every_row_once_a_person_has_answered(export: Export, tmp_path: Path) -> None:
+def test_a_drafted_contract_reads_every_row_once_a_person_has_answered(
+    export: Export, tmp_path: Path, registry_tables: Path
+) -> None:
     file = tmp_path / export.name
     file.write_bytes(export.content())
-    text = draft_contract(file).text
+    text = draft_contract(file, registry_tables).text
     for drafted, answer in export.answers.items():
         assert text.count(drafted) == 1
         text = text.replace(drafted, answer)

@@ -42,9 +42,9 @@ def here(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not (FOLDER / name).exists(), reason=f"../shared/real_exports/{name} is not here")
 
 
-def checked(tmp_path: Path, name: str, month: Month) -> tuple[Settings, dict[str, int]]:
+def checked(tmp_path: Path, registry_tables: Path, name: str, month: Month) -> tuple[Settings, dict[str, int]]:
     """The month of one file by its drafted contract and the answers: rows by outcome, zeros left out."""
-    text = draft_contract(FOLDER / name).text
+    text = draft_contract(FOLDER / name, registry_tables).text
     for drafted, answer in ANSWERS[name].items():
         assert text.count(drafted) == 1
         text = text.replace(drafted, answer)
@@ -59,9 +59,11 @@ def checked(tmp_path: Path, name: str, month: Month) -> tuple[Settings, dict[str
 
 
 @here(CROWD)
-def test_the_crowd_export_is_read_to_its_last_row_and_its_time_is_said_to_be_declared(tmp_path: Path) -> None:
+def test_the_crowd_export_is_read_to_its_last_row_and_its_time_is_declared(
+    tmp_path: Path, registry_tables: Path
+) -> None:
     month = Month(2024, 10)
-    settings, seen = checked(tmp_path, CROWD, month)
+    settings, seen = checked(tmp_path, registry_tables, CROWD, month)
     rows = pd.read_csv(FOLDER / CROWD, encoding="gb18030", dtype=str, keep_default_na=False)
     # What the contract reads; the brand is not among it.
     read = ["model", "os_version", "network_type", "user_isp_id", "bandwidth_Mbps", "user_uid"]
@@ -82,8 +84,8 @@ def test_the_crowd_export_is_read_to_its_last_row_and_its_time_is_said_to_be_dec
 
 
 @here(MLAB)
-def test_the_mlab_export_is_read_to_its_last_row(tmp_path: Path) -> None:
-    _, seen = checked(tmp_path, MLAB, Month(2019, 3))
+def test_the_mlab_export_is_read_to_its_last_row(tmp_path: Path, registry_tables: Path) -> None:
+    _, seen = checked(tmp_path, registry_tables, MLAB, Month(2019, 3))
     rows = pd.read_csv(FOLDER / MLAB, dtype=str, keep_default_na=False)
     inside = rows[rows["date"].str.startswith("2019-03")]
     again = inside.duplicated(["date", "ip", "MeanThroughputMbps", "MinRTT", "ProviderName"])
