@@ -73,8 +73,8 @@ ENCODINGS = (
     "latin-1",
 )
 MISSING = ("", "NULL", "-")
-# What Excel makes of a long code is told and not read; a measurement's own code does not look like that.
-EXCEL_NUMBER = re.compile(r"\s*[0-9]([.,][0-9]+)?[eE]\+[0-9]+\s*")
+# A code that was taken for a number is told and not read: Excel's form of a long one, a data frame's mark for none.
+LOST_CODE = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]+|nan|NaN|NAN")
 
 Row = dict[str, Any]
 
@@ -121,7 +121,7 @@ NASTY = list("\"'`,;\t|\\/ \u00a0\n\r=+-@#0123.eE") + [
     "\u0301",
 ]
 texts = st.lists(st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"]), max_size=10).map("".join)
-codes = texts.filter(lambda text: not EXCEL_NUMBER.fullmatch(seen(text) or ""))
+codes = texts.filter(lambda text: not LOST_CODE.fullmatch(seen(text) or ""))
 # The upper case of letters outside these is not the same everywhere; a device comes back as its hash only.
 referral_codes = st.text("abcXYZ019-_/đĐờ", max_size=8)
 devices = st.text("abc019-:,;\"'|", max_size=8)
