@@ -51,7 +51,7 @@ registry: $(VENV)/.dev ## first registry and policy of any province: make regist
 	@$(BIN)/python -m ispeed registry $(or $(PROVINCE),$(error give the province: make registry PROVINCE=48)) $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/.dev ## every test
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 lint: $(VENV)/.dev ## style and types
 	@$(BIN)/ruff check .

@@ -89,3 +89,10 @@ def published_demo(tmp_path_factory: pytest.TempPathFactory) -> PublishedDemo:
         tables[str(month)] = {table.name: database.rows(table.name, month, 1) for table in REPORT_TABLES}
     received = read_landing(settings, months[-1]).files[0].received_at
     return PublishedDemo(settings, settings.exports, settings.registry, datetime.fromisoformat(received), tables)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests marked `tells` print is shown of a run that passes, too."""
+    for report in terminalreporter.stats.get("passed", []):
+        if "tells" in report.keywords and report.capstdout:
+            terminalreporter.write(report.capstdout)

@@ -265,10 +265,15 @@ def _refuse_merged_cells(file: str, name: str, rows: Rows, ranges: Sequence[str]
 
 
 def _sheet_rows(settings: Settings, file: str, sheet: Any) -> Rows:
-    sheet.reset_dimensions()
+    from ispeed.records.sheet import read_rows
+
     rows: Rows = []
-    for number, cells in enumerate(sheet.iter_rows(max_col=settings.columns_max), start=1):
-        texts = [_cell_text(file, cell) for cell in cells]
+    for number, cells in read_rows(file, sheet):
+        texts: list[str] = []
+        for cell in cells:
+            if len(texts) < cell.column <= settings.columns_max:
+                texts += [""] * (cell.column - 1 - len(texts))
+                texts.append(_cell_text(file, cell))
         if _is_filled(texts):
             rows.append((number, texts))
             check_rows(settings, file, len(rows))

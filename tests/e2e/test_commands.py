@@ -23,7 +23,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def ispeed(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ispeed", *arguments]
-    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=600)
 
 
 def test_a_month_is_published_and_the_same_again_publishes_nothing(environment: dict[str, str], tmp_path: Path) -> None:

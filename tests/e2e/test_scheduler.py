@@ -29,7 +29,7 @@ MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 KEYS = [str(month) for month in MONTHS]
 NEW_MAP = date(2025, 7, 1)
 ROWS_A_MONTH = 2_000
-SECONDS = 360.0
+SECONDS = 900.0
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,12 @@ CHANGED = [
     (
         MEDIANS,
         "update compared_province set download_mbps_median = 8 * download_mbps_median where network = 'mobile'",
-        "Di động: 58,78 Mbps, trước đó 456,52 Mbps (trung vị của 2 tháng)",
+        "Di động: 58,70 Mbps, trước đó 456,56 Mbps (trung vị của 2 tháng)",
     ),
     (
         MEDIANS,
         "update report_operator_month set download_mbps_median = 0.01 where operator = 'Viettel' and technology = '4G'",
-        "Di động, Viettel 4G: 0,01 Mbps, trước đó 69,49 Mbps (trung vị của 2 tháng)",
+        "Di động, Viettel 4G: 0,01 Mbps, trước đó 69,53 Mbps (trung vị của 2 tháng)",
     ),
 ]
 

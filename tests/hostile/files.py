@@ -876,7 +876,7 @@ JSONL = [
             b'{"x": ' * 100_000 + b"1" + b"}" * 100_000,
             b"[" * 100_000,
         ),
-        counted(1, ids(1), missing_required=[2, 3], unreadable_row=[4]),
+        counted(1, ids(1), unreadable_row=[2, 3, 4]),
         is_bomb=True,
     ),
 ]

@@ -32,6 +32,8 @@ from ispeed.settings import Settings
 from ispeed.staging import stage
 from pipeline import settings_in
 
+pytestmark = pytest.mark.tells
+
 MONTH = Month(2024, 10)
 HEADERS = {
     "measurement_id": "Mã phép đo",
@@ -673,19 +675,16 @@ def outcome(reader: Reader, file: File) -> tuple[Counter[str], list[str]]:
     return counts, faults
 
 
-def tell(capsys: pytest.CaptureFixture[str], name: str, counts: Mapping[str, Counter[str]]) -> None:
-    with capsys.disabled():
-        for kind, of_kind in counts.items():
-            shares = ", ".join(
-                f"{of_kind[end] / max(of_kind.total(), 1):4.0%} {end}" for end in ("read", "rejected", "refused")
-            )
-            print(f"\n{name:12} {kind:22} {of_kind.total():5} rows: {shares}", end="")
+def tell(name: str, counts: Mapping[str, Counter[str]]) -> None:
+    for kind, of_kind in counts.items():
+        shares = ", ".join(
+            f"{of_kind[end] / max(of_kind.total(), 1):4.0%} {end}" for end in ("read", "rejected", "refused")
+        )
+        print(f"{name:12} {kind:22} {of_kind.total():5} rows: {shares}", end="")
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_a_polluted_row_is_read_right_or_rejected(
-    reader: Reader, dimension: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_polluted_row_is_read_right_or_rejected(reader: Reader, dimension: str) -> None:
     counts: dict[str, Counter[str]] = {"as declared": Counter(), "other than declared": Counter()}
     faults = []
     for name, pollute in DIMENSIONS[dimension]():
@@ -693,7 +692,7 @@ def test_a_polluted_row_is_read_right_or_rejected(
         ends, silent = outcome(reader, file)
         counts["as declared" if file.is_sound else "other than declared"] += ends
         faults += [f"{name}: {fault}" for fault in silent]
-    tell(capsys, dimension, counts)
+    tell(dimension, counts)
     assert not faults, "\n".join(faults)
 
 
@@ -719,7 +718,7 @@ PAIRED = (
 )
 
 
-def test_two_pollutions_at_once_are_no_more_silent_than_one(reader: Reader, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_pollutions_at_once_are_no_more_silent_than_one(reader: Reader) -> None:
     chosen = [(dimension, name, dict(DIMENSIONS[dimension]())[name]) for dimension, *names in PAIRED for name in names]
     counts: dict[str, Counter[str]] = {"as declared": Counter(), "other than declared": Counter()}
     faults = []
@@ -730,7 +729,7 @@ def test_two_pollutions_at_once_are_no_more_silent_than_one(reader: Reader, caps
         ends, silent = outcome(reader, file)
         counts["as declared" if file.is_sound else "other than declared"] += ends
         faults += [f"{name}, then {other_name}: {fault}" for fault in silent]
-    tell(capsys, "two at once", counts)
+    tell("two at once", counts)
     assert not faults, "\n".join(faults)
 
 

@@ -68,7 +68,7 @@ def test_a_rewritten_month_is_refused_then_taken_then_published_again_with_its_r
     with pytest.raises(UserError) as error:
         sync_registry(settings)
     told = str(error.value)
-    assert "stand on: 2024-09 (commune), 2024-10 (commune)\n" in told
+    assert "stand on: 2024-09 (commune), 2024-10 (commune)" in told
     assert "commune_name Vạn Thạnh, full_name Phường Vạn Thạnh → commune_name Vạn Thạnh Mới" in told
     assert "REWRITE_PUBLISHED=1" in told
     assert json.loads((folder / "registry.json").read_text())["number"] == 2

@@ -23,6 +23,9 @@ SHORT = {"xã": "X", "phường": "P", "thị trấn": "TT", "đặc khu": "ĐK"
 TONES = "\u0300\u0301\u0303\u0309\u0323"
 
 
+pytestmark = pytest.mark.tells
+
+
 def rows(name: str) -> list[Unit]:
     with (INCLUDE / "registry" / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -211,7 +214,6 @@ def answers(engine: Engine, places: Iterable[Place]) -> Callable[[Place, date], 
 @pytest.mark.parametrize(("questions", "least"), [(spellings, 190_000), (contradictions, 1_800)])
 def test_each_text_gives_the_right_unit_or_none(
     registry: Engine,
-    capsys: pytest.CaptureFixture[str],
     questions: Callable[[], Iterator[Question]],
     least: int,
 ) -> None:
@@ -226,11 +228,10 @@ def test_each_text_gives_the_right_unit_or_none(
         else:
             (wrong if code else missed).append((place, day, code, answer))
     share = tally["right"] / (tally["right"] + len(missed) + len(wrong))
-    with capsys.disabled():
-        print(
-            f"\n{questions.__name__} of communes: {tally['right']:,} found right ({share:.2%}), {len(missed):,} "
-            f"missed, {len(wrong):,} wrong; {tally['unknown']:,} texts without one meaning, left unknown"
-        )
+    print(
+        f"{questions.__name__} of communes: {tally['right']:,} found right ({share:.2%}), {len(missed):,} "
+        f"missed, {len(wrong):,} wrong; {tally['unknown']:,} texts without one meaning, left unknown"
+    )
     assert wrong == []
     assert missed[:5] == []  # 100 %, measured when this was written
     assert tally["right"] >= least
@@ -280,7 +281,7 @@ def test_the_ambiguous_pairs_need_what_tells_them_apart(registry: Engine) -> Non
     assert [find(("58", "", "", text), october) for text in texts[4:]] == ["22774", "22868", None]
 
 
-def test_every_spelling_of_every_operator_is_found(registry: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_spelling_of_every_operator_is_found(registry: Engine) -> None:
     asked = {
         write(spelling): row["brand"]
         for row in rows("operators.csv")
@@ -293,7 +294,6 @@ def test_every_spelling_of_every_operator_is_found(registry: Engine, capsys: pyt
     registry.add_rows("staging_measurement", {"operator": "text"}, [(text,) for text in (*asked, *unknown)])
     match_operators(registry)
     found = {row["operator"]: row["brand"] for row in registry.rows("select * from operator_match")}
-    with capsys.disabled():
-        right = sum(found.get(text) == brand for text, brand in asked.items())
-        print(f"\nspellings of operators: {right:,} of {len(asked):,} found right ({right / len(asked):.2%})")
+    right = sum(found.get(text) == brand for text, brand in asked.items())
+    print(f"spellings of operators: {right:,} of {len(asked):,} found right ({right / len(asked):.2%})")
     assert found == asked

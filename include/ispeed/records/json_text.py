@@ -18,6 +18,7 @@ from ispeed.records.headers import Headers, check_columns, check_rows, describe_
 from ispeed.settings import Settings
 
 _TAIL_BYTES = 1 << 16
+_NESTED_MAX = 10_000
 
 
 def read_json(
@@ -123,11 +124,14 @@ def load_lines(engine: Engine, path: str) -> None:
     engine.create("json_line", "staging/source_record.sql", {"mark": MARK, "header_rows": 0})
     engine.run(
         "create or replace table json_record as select row_number, "
-        "case when json_valid(line) then cast(line as json) end as record, "
-        "case when line is null then reject_text when not json_valid(line) then line end as reject_text, "
-        "case when line is null then reject_message when not json_valid(line) then 'no JSON' end as reject_message "
-        "from json_line where line is null or trim(ltrim(line, chr(65279)), ' ' || chr(9)) not in ('', $mark)",
-        {"mark": MARK},
+        "case when is_json then cast(line as json) end as record, "
+        "case when line is null then reject_text when not is_json then line end as reject_text, "
+        "case when line is null then reject_message when not is_json then 'no JSON' end as reject_message "
+        # To look into a line of many thousand brackets costs as much as it likes.
+        "from (select *, case when len(regexp_extract_all(line, '[\\[{]')) > $nested_max then false "
+        "else json_valid(line) end as is_json from json_line) as checked where line is null "
+        "or trim(ltrim(line, chr(65279)), ' ' || chr(9)) not in ('', $mark)",
+        {"mark": MARK, "nested_max": _NESTED_MAX},
     )
 
 

@@ -338,6 +338,16 @@ class _Parser(WorkSheetParser):
         return cell
 
 
+def read_rows(source_file: str, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
+    """The rows of a sheet that are there, by number, with the cells that are there.
+
+    Raises `UserError` at a formula without its result, a cell beyond the last column, and rows in disorder.
+    """
+    with sheet._get_source() as source:
+        for number, cells in _Parser(source_file, sheet, source).rows():
+            yield number, [ReadOnlyCell(sheet, **cell) for cell in cells]
+
+
 def _records(
     source_file: str,
     sheet: Any,

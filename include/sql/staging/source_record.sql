@@ -24,9 +24,12 @@ numbered as (
     select place + $header_rows + coalesce(n_rejected, 0) as row_number, source_text.* exclude (place)
     from source_text asof left join steps on source_text.place - 1 >= steps.n_read_before
 ),
-record as (
+marked as (
     select * from numbered
     union all by name
     select * from rejected where reject_text <> $mark
+),
+record as (
+    select * replace (replace(reject_text, $mark, '') as reject_text) from marked
 )
-select * replace (replace(reject_text, $mark, '') as reject_text) from record
+select * from record
