@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _LONGEST = 2_000
 
@@ -11,16 +12,19 @@ class UserError(Exception):
     """Something in the data or the settings must be mended; trying again would not help.
 
     Its text says where (file, row, column), what was found, what was expected, and what to do, on one line each, as
-    parts of the file may be quoted in them: what cannot be printed is escaped, and what is very long is cut.
+    parts of the file may be quoted in them: what cannot be printed is escaped, and what is very long is cut. Where
+    several things were found, each has its own line.
     """
 
-    def __init__(self, where: str, found: str, expected: str, remedy: str) -> None:
-        where, found, expected, remedy = map(_one_line, (where, found, expected, remedy))
-        self.where, self.found, self.expected, self.remedy = where, found, expected, remedy
-        super().__init__(f"{where}\n  found: {found}\n  expected: {expected}\n  what to do: {remedy}")
+    def __init__(self, where: str, found: str | Sequence[str], expected: str, remedy: str) -> None:
+        where, expected, remedy = map(_one_line, (where, expected, remedy))
+        self._found = (found,) if isinstance(found, str) else tuple(found)
+        self.where, self.expected, self.remedy = where, expected, remedy
+        self.found = "\n    ".join(map(_one_line, self._found))
+        super().__init__(f"{where}\n  found: {self.found}\n  expected: {expected}\n  what to do: {remedy}")
 
-    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str, str]]:
-        return type(self), (self.where, self.found, self.expected, self.remedy)
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, tuple[str, ...], str, str]]:
+        return type(self), (self.where, self._found, self.expected, self.remedy)
 
 
 class CheckFailed(UserError):

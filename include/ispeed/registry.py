@@ -101,8 +101,7 @@ def _refusal(found: Sequence[Difference], rewritten: Sequence[Rewritten]) -> Use
         lines.append(f"… and {len(found) - _SHOWN:,} more: make sync DRY=1 lists them")
     return UserError(
         "registry files",
-        f"a change to what published months stand on: {', '.join(map(str, rewritten))}"
-        + "".join(f"\n    {line}" for line in lines),
+        [f"a change to what published months stand on: {', '.join(map(str, rewritten))}", *lines],
         "a registry under which published months stay as they are",
         "correct the files; or, if the change is right, take it over with make sync REWRITE_PUBLISHED=1 (or trigger "
         "sync_registry with rewrite_published) and run these months again, in order",

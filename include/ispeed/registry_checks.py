@@ -93,7 +93,7 @@ class Findings:
                 lines.append(f"… and {len(self.errors) - _SHOWN:,} more")
             raise UserError(
                 f"registry files, {len(self.errors):,} findings",
-                "\n    ".join(["", *lines]),
+                ["", *lines],
                 "files without contradictions",
                 "correct these cells; the registry of before stays until then",
             )

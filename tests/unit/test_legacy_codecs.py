@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_staging import HEADER, staged
 
+from ispeed.errors import UserError
 from ispeed.legacy_codecs import TCVN3, register
 
 register()
@@ -112,5 +113,6 @@ def test_bytes_outside_an_encoding_cost_one_record(tmp_path: Path) -> None:
     rows = staged(tmp_path / "1", {"a.csv": content}, encoding="cp1258")
     assert [(row["row_number"], row["read_error"] is None) for row in rows] == [(2, True), (3, False), (4, True)]
     half = (HEADER + row.format(1) + row.format(2).rstrip("\n")).encode("utf-16")[:-1]
-    rows = staged(tmp_path / "2", {"a.csv": half}, encoding="utf-16")
-    assert [(row["row_number"], row["read_error"] is None) for row in rows] == [(2, True), (3, False)]
+    # A byte lost in the middle would change every letter behind it: such a file is refused.
+    with pytest.raises(UserError, match="line 3 or after it"):
+        staged(tmp_path / "2", {"a.csv": half}, encoding="utf-16")

@@ -183,14 +183,18 @@ def test_false_dimensions_cut_nothing_off(tmp_path: Path) -> None:
     assert [row["download_mbps"] for row in read(tmp_path, content)] == [1, 2]
 
 
-def test_one_cell_in_the_last_corner_is_no_record(tmp_path: Path) -> None:
+def test_one_cell_in_the_last_corner_is_told_and_widens_nothing(tmp_path: Path) -> None:
     def fill(book: Any) -> None:
         sheet = book.add_worksheet()
         sheet.write_row(0, 0, HEADER)
         sheet.write_row(1, 0, [TIME, "4G", 1])
         sheet.write("XFD1048576", 1)
 
-    assert [row["row_number"] for row in read(tmp_path, workbook(fill))] == [2]
+    rows = read(tmp_path, workbook(fill))
+    assert [(row["row_number"], row["read_error"]) for row in rows] == [
+        (2, None),
+        (1_048_576, "a value behind the last header, in column XFD"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,7 @@ def test_one_cell_in_the_last_corner_is_no_record(tmp_path: Path) -> None:
         (SHEET, "<worksheet", EXTERNAL, "document type"),
         ("xl/sharedStrings.xml", "<sst", '<!DOCTYPE x [<!ENTITY a "aaaa">]><sst', "document type"),
         (SHEET, 'encoding="UTF-8"', 'encoding="ISO-8859-1"', "ISO-8859-1"),
-        (SHEET, 'r="A2"', 'r="ZZZZZZ2"', "beyond column XFD"),
+        (SHEET, 'r="A2"', 'r="ZZZZZZ2"', "no readable xlsx workbook.*ZZZZZZ"),
         (SHEET, '<c r="C2"><v>1</v></c>', '<c r="C2"><f>1+1</f></c>', "formula without its result"),
         (SHEET, "</sheetData>", "", "no readable xlsx"),
         ("xl/workbook.xml", "<sheets>.*</sheets>", "", "visible sheet"),
@@ -212,10 +216,11 @@ def test_a_crafted_workbook_is_one_clear_error(tmp_path: Path, part: str, old: s
     assert "a.xlsx" in str(error.value)
 
 
-def test_a_row_beyond_the_last_does_not_hang(tmp_path: Path) -> None:
+def test_a_row_beyond_the_last_is_refused(tmp_path: Path) -> None:
     content = sheet_of(HEADER, [TIME, "4G", 1], [TIME, "4G", 2])
     content = changed(content, SHEET, '<row r="3"', '<row r="99999999999"')
-    assert [row["download_mbps"] for row in read(tmp_path, content)] == [1]
+    with pytest.raises(UserError, match="row 99999999999"):
+        read(tmp_path, content)
 
 
 @pytest.mark.parametrize(
