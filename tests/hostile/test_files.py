@@ -25,6 +25,7 @@ import ispeed.originals
 import ispeed.staging
 from ispeed.checks import check_staging
 from ispeed.child import ReadingProcess
+from ispeed.contracts import read_contract
 from ispeed.engine import open_engine
 from ispeed.errors import CheckFailed, UserError
 from ispeed.landing import land
@@ -143,6 +144,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
         settings.lake.mkdir()
         for path in (Path(folder), settings.lake):
             path.chmod(0o777)
+        read_contract(settings.source)  # imports what the other account may not reach
         with another_account(), pytest.raises(UserError) as error:
             land(settings, MONTH)
     assert_clear(error.value, "file a.csv", ["no permission"])
