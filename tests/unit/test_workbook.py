@@ -367,7 +367,7 @@ def test_every_row_received_is_accounted_for(tmp_path: Path) -> None:
             )
         ),
         ("Dòng đo như đã nhận", "Không trùng lặp", 20),
-        ("Chất lượng dữ liệu", "Số dòng khớp", 0),
+        ("Chất lượng dữ liệu", "1/1 phép kiểm tra", 0),
     ]
 
 

@@ -98,8 +98,7 @@ def lay_quality(
     lines = [
         *(line for file in files for line in _file_lines(file, content)),
         *_header_lines(content),
-        # Those with something to say first: the others are many.
-        *(_check_line(check) for check in sorted(content.checks, key=lambda check: check.passed)),
+        *_check_lines(content.checks),
     ]
     failed = sum(not check.passed for check in content.checks)
     balance = "khớp" if all(file.adds_up for file in files) else "KHÔNG KHỚP"
@@ -108,7 +107,7 @@ def lay_quality(
         f"CHẤT LƯỢNG DỮ LIỆU VÀ ĐỐI SOÁT SỐ DÒNG THÁNG {month_text(content.month)}",
         f"Đối soát: {number(total.raw)} dòng nhận = {number(total.accepted)} dòng chấp nhận + "
         f"{number(total.n_quarantined)} dòng cách ly ({balance}). Dòng đánh dấu vẫn nằm trong số chấp nhận. "
-        f"Đã chạy {number(len(content.checks))} phép kiểm tra, {number(failed)} phép có dòng không đạt. "
+        f"Đã chạy {number(len(content.checks))} phép kiểm tra, {number(failed)} phép có dòng không đạt, nêu từng phép. "
         f"Bảng gồm {number(len(lines))} dòng. Từng dòng cách ly, kèm lý do và nội dung gốc không có mã thiết bị: "
         "tệp quarantine.csv cùng thư mục với sổ này; từng phép kiểm tra do Great Expectations ghi lại: "
         "data-docs/index.html.",
@@ -172,8 +171,19 @@ def _header_lines(content: Content) -> Iterable[_Line]:
             yield _Line("Cột tệp", file, f"Cột chưa khai báo: {header}", NOT_APPLICABLE, "Không đọc", 0, NOT_APPLICABLE)
 
 
+def _check_lines(checks: Sequence[CheckLine]) -> Iterable[_Line]:
+    """Each check that failed, then how many passed by table: one by one they stand in the Data Docs."""
+    yield from (_check_line(check) for check in checks if not check.passed)
+    for table in dict.fromkeys(check.table for check in checks):
+        of_table = [check for check in checks if check.table == table]
+        n_passed = sum(check.passed for check in of_table)
+        if n_passed:
+            what = f"{number(n_passed)}/{number(len(of_table))} phép kiểm tra"
+            yield _Line("Kiểm tra", TABLES.get(table, table), what, NOT_APPLICABLE, "Đạt", 0, NOT_APPLICABLE)
+
+
 def _check_line(check: CheckLine) -> _Line:
-    outcome = "Đạt" if check.passed else f"Không đạt: {ACTIONS[check.action].lower()}"
+    outcome = f"Không đạt: {ACTIONS[check.action].lower()}"
     if check.finding:
         outcome += f" – {check.finding}"
     return _Line(
