@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,16 +43,14 @@ def stage(settings: Settings, month: Month) -> dict[str, Any]:
     folder = settings.lake_of("staging", month)
     with month_lock(settings, month), replaced_folder(folder) as new, reading_process(settings) as process:
         for number, file in enumerate(landing.sources(settings, month)):
-            headers, n_rows = process.call(
+            staged = process.call(
                 file.source_file, _stage_file, settings, month, contract, file, new / f"{number:05}.parquet"
             )
-            files[file.source_file] = {"n_rows": n_rows, **asdict(headers)}
-            if headers.undeclared:
-                log.warning(
-                    "%s: columns that no header of the contract means: %s", file.source_file, headers.undeclared
-                )
-            if headers.absent:
-                log.warning("%s: columns that are not in the file: %s", file.source_file, headers.absent)
+            files[file.source_file] = asdict(staged)
+            if staged.undeclared:
+                log.warning("%s: columns that no header of the contract means: %s", file.source_file, staged.undeclared)
+            if staged.absent:
+                log.warning("%s: columns that are not in the file: %s", file.source_file, staged.absent)
         if contract.constants:
             log.warning("the same in every row, since the source contract says so: %s", dict(contract.constants))
         step = {"files": files, "constants": dict(contract.constants), "inputs": staging_inputs(contract, landing)}
@@ -70,35 +69,45 @@ def staging_inputs(contract: Contract, landing: Landing) -> dict[str, Any]:
     }
 
 
-def _stage_file(
-    settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path
-) -> tuple[Headers, int]:
-    """Write the rows of one file to `path`, and those that needed a closer look beside it."""
+@dataclass(frozen=True)
+class _StagedFile:
+    """What is noted of a file. `is_by_line`: each line is a record, so that a row's number is that of its line."""
+
+    n_rows: int
+    undeclared: tuple[str, ...]
+    absent: tuple[str, ...]
+    is_by_line: bool
+
+
+def _stage_file(settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path) -> _StagedFile:
+    """Write the rows of one file to `path`."""
     with open_engine(settings.read_memory_bytes // 2) as engine:
         parameters = _parameters_of(settings, contract, file)
-        plain = None
+
+        def read_exactly(lines: Places | None = None) -> Headers:
+            return _read_measurements(engine, settings, month, contract, file, parameters, lines)
+
         if may_be_plain(contract, contract.shape_of(file.source_file)):
             define_macros(engine)
-            plain = write_plain_rows(engine, settings, month, contract, file, parameters, path)
-        if plain is None:
-            return _write_exact_rows(engine, settings, month, contract, file, parameters, path)
-        n_rows = plain.n_rows
-        if len(plain.left):
-            beside = path.with_suffix(".left.parquet")
-            n_rows += _write_exact_rows(engine, settings, month, contract, file, parameters, beside, plain.left)[1]
-        return plain.headers, n_rows
+            plain = write_plain_rows(engine, settings, month, contract, file, parameters, read_exactly, path)
+            if plain is not None:
+                return _StagedFile(plain.n_rows, plain.headers.undeclared, plain.headers.absent, is_by_line=True)
+        headers = read_exactly()
+        engine.write_parquet("select * from staging_measurement order by row_number", path)
+        n_rows = engine.value("select count(*) from staging_measurement")
+        return _StagedFile(n_rows, headers.undeclared, headers.absent, is_by_line=False)
 
 
-def _write_exact_rows(
+def _read_measurements(
     engine: Engine,
     settings: Settings,
     month: Month,
     contract: Contract,
     file: LandedFile,
-    parameters: dict[str, Any],
-    path: Path,
-    lines: Places | None = None,
-) -> tuple[Headers, int]:
+    parameters: Mapping[str, Any],
+    lines: Places | None,
+) -> Headers:
+    """Make `staging_measurement` of a file's records, or of these lines of it."""
     headers = read_records(engine, settings, month, contract, file, lines=lines)
     for column, pairs in value_pairs(engine, contract, "source_record", COLUMNS).items():
         engine.add_rows("value_map", {"found": "text", "value": "text"}, pairs)
@@ -107,8 +116,7 @@ def _write_exact_rows(
             f"where source_record.{column} = value_map.found"
         )
     engine.create("staging_measurement", "staging/staging_measurement.sql", parameters)
-    engine.write_parquet("select * from staging_measurement order by row_number", path)
-    return headers, engine.value("select count(*) from staging_measurement")
+    return headers
 
 
 def _parameters_of(settings: Settings, contract: Contract, file: LandedFile) -> dict[str, Any]:
