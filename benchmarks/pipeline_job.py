@@ -9,6 +9,7 @@ run before has made there. The last line is JSON: seconds by step.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -34,11 +35,18 @@ def run(exports: Path, folder: Path, first: str = "sync_registry") -> dict[str, 
     month = Month.parse(MONTH)
     seconds: dict[str, float] = {}
     for name in STEPS[STEPS.index(first) :]:
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), _cpu_seconds()
         _step(name, settings, month)
         seconds[name] = round(time.perf_counter() - started, 3)
-        print(f"{name:<20}{seconds[name]:>8.2f} s", flush=True)
+        print(f"{name:<20}{seconds[name]:>8.2f} s, {_cpu_seconds() - cpu_started:>7.2f} s of the processor", flush=True)
     return seconds
+
+
+def _cpu_seconds() -> float:
+    """Of this process and those that it started and that have ended."""
+    return sum(
+        usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 STEPS = ["sync_registry", "land", "stage", "check_staging", "build_core", "build_reports", "check_reports"] + [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,6 +33,8 @@ from ispeed.staging import staging_inputs
 log = logging.getLogger(__name__)
 
 Outcome = Literal["stop", "quarantine", "flag", "tell"]
+# A rule on rows each by itself: its condition, and perhaps one line a file.
+_ROW_RULE = re.compile(r"select [^()]*(?:cast\(count\(\*\) as varchar\(20\)\)[^()]*)? from \{batch\} where (?P<what>.*?)(?: group by source_file)?")
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,24 @@ class Rule:
     on_failure: Outcome
     reason: str
     reason_vi: str
+    compares: str
 
     @property
     def query(self) -> str | None:
         return self.kwargs.get("unexpected_rows_query")
+
+    @property
+    def suspicion(self) -> str | None:
+        """What is true of each row that can fail, in SQL; None where that cannot be told of a row of `{batch}` alone.
+
+        A row can fail that has itself what the rule names, or that has the same `compares` as another.
+        """
+        if self.compares:
+            return (
+                f"{self.compares} in (select {self.compares} from {{batch}} group by {self.compares} having count(*) > 1)"
+            )
+        told = _ROW_RULE.fullmatch(self.query or "")
+        return told["what"] if told else None
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,7 @@ def read_suite(table: str) -> tuple[Rule, ...]:
             on_failure=expectation["meta"]["on_failure"],
             reason=expectation["meta"].get("reason", ""),
             reason_vi=expectation["meta"].get("reason_vi", ""),
+            compares=expectation["meta"].get("compares", ""),
         )
         for expectation in suite["expectations"]
     )
@@ -114,14 +132,17 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
         add_source_files(engine, step["files"])
         add_landed_elsewhere(engine, settings, month, landing)
         add_row_reasons(engine, "quarantine_measurement")
-        engine.run(
-            "create or replace view remaining_measurement as select * from staging_measurement where not exists ("
-            "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
-            "staging_measurement.source_file and quarantine_measurement.row_number = staging_measurement.row_number)"
-        )
+        add_judged_measurement(engine)
         pages = Pages.of(settings, month)
+        add_suspects(engine, "staging_measurement", "judged_measurement")
+        _add_remaining(engine, "remaining_suspect", "suspect_measurement")
         results = run_suite(
-            engine, "staging_measurement", "remaining_measurement", rows="quarantine_measurement", pages=pages
+            engine,
+            "staging_measurement",
+            "remaining_measurement",
+            rows="quarantine_measurement",
+            suspects="remaining_suspect",
+            pages=pages,
         )
         add_originals(engine, settings, month, contract, landing, step["files"])
         results += run_suite(engine, "quarantine_measurement", "quarantine_original", pages=pages)
@@ -200,26 +221,73 @@ def add_policy(engine: Engine, policy: Policy, month: Month) -> None:
     engine.add_rows("network", {"network": "text"}, [("mobile",), ("fixed",)])
 
 
+def add_judged_measurement(engine: Engine) -> None:
+    """Make `judged_measurement`, staging beside the bounds that policy sets it, and `remaining_measurement`: what of it is
+    not in `quarantine_measurement`."""
+    engine.run(
+        "create or replace view judged_measurement as select staging_measurement.*, params.first_day, params.last_day, "
+        "params.ping_max_ms, technology_policy.speed_max_mbps from staging_measurement cross join params "
+        "left join technology_policy on technology_policy.technology = staging_measurement.technology"
+    )
+    _add_remaining(engine, "remaining_measurement", "judged_measurement")
+
+
+def add_judged_core(engine: Engine) -> None:
+    """Make `judged_core`, the core beside what policy says of all of it."""
+    engine.run(
+        "create or replace view judged_core as select core_measurement.*, params.province_code as own_province_code, "
+        "params.location_accuracy_max_m from core_measurement cross join params"
+    )
+
+
+def add_suspects(engine: Engine, table: str, batch: str) -> None:
+    """Make `suspect_measurement`, the rows of a batch that can fail a rule of `table`.
+
+    Rules that tell so of a row are then run over these few instead of over the month, once each.
+    """
+    told = [rule.suspicion for rule in read_suite(table) if rule.suspicion]
+    where = " or ".join(f"({suspicion})" for suspicion in told).replace("{batch}", batch)
+    engine.create_from_query("suspect_measurement", f"select * from {batch} where {where}")
+
+
+def _add_remaining(engine: Engine, name: str, relation: str) -> None:
+    engine.run(
+        f"create or replace view {name} as select * from {relation} where not exists ("
+        "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
+        f"{relation}.source_file and quarantine_measurement.row_number = {relation}.row_number)"
+    )
+
+
 def run_suite(
-    engine: Engine, table: str, batch: str | None = None, rows: str | None = None, pages: Pages | None = None
+    engine: Engine,
+    table: str,
+    batch: str | None = None,
+    rows: str | None = None,
+    suspects: str | None = None,
+    pages: Pages | None = None,
 ) -> list[CheckResult]:
     """Run the rules of `table`'s suite, in order, over the relation `batch`, and write its page of the Data Docs.
 
     Failing rows of quarantine and flag rules are added to the relation `rows` (source_file, row_number, reason); a
-    batch that leaves out what is in `rows` so gives each row its first reason.
+    batch that leaves out what is in `rows` so gives each row its first reason. `suspects` are the rows of the batch
+    that can fail a rule with a `suspicion`, where they are known.
     """
     results = []
     outcomes: list[Any] = []
-    with _great_expectations(engine, batch or table) as validate:
+    with (
+        _great_expectations(engine, batch or table) as validate_all,
+        _great_expectations(engine, suspects or batch or table) as validate_suspects,
+    ):
         for rule in read_suite(table):
-            result, outcome = validate(rule)
+            is_of_suspects = suspects is not None and rule.suspicion is not None
+            result, outcome = (validate_suspects if is_of_suspects else validate_all)(rule)
             outcomes.append(outcome)
             if not result.passed:
                 level = logging.ERROR if rule.severity == "critical" else logging.WARNING
                 examples = "; ".join(result.examples)
                 log.log(level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, examples)
                 if rule.on_failure in ("quarantine", "flag") and rows is not None:
-                    query = _over(rule, batch or table)
+                    query = _over(rule, (suspects if is_of_suspects else batch) or table)
                     engine.run(
                         f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
                     )

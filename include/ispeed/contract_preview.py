@@ -16,7 +16,7 @@ import yaml
 
 from ispeed.checks import add_policy, add_row_reasons
 from ispeed.contracts import REQUIRED, read_contract
-from ispeed.core import create_core_measurement
+from ispeed.core import match_measurements
 from ispeed.engine import Engine, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.landing import land
@@ -120,7 +120,8 @@ def _unknown(engine: Engine, settings: Settings, month: Month, registry: Path) -
     read_registry(engine, registry)
     add_policy(engine, policy, month)
     add_row_reasons(engine, "quarantine_measurement")
-    create_core_measurement(engine, settings, policy, month)
+    match_measurements(engine, settings, policy, month)
+    engine.create("core_measurement", "core/core_measurement.sql")
     doubts = []
     by_values = "say under values what they are"
     for what, text, is_unknown, remedy in (

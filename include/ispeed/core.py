@@ -8,8 +8,10 @@ from typing import Any
 from ispeed.boundaries import boundary_hashes, match_locations
 from ispeed.checks import (
     add_policy,
+    add_judged_core,
     add_row_reasons,
     add_source_files,
+    add_suspects,
     require_passed,
     run_suite,
     stop_where_critical,
@@ -45,15 +47,28 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         # The registry may be replaced before the reports are built: what this month stands on stays beside it.
         registry = copy_registry(settings, new / "registry")
         read_registry(engine, new / "registry")
-        create_core_measurement(engine, settings, policy, month)
+        match_measurements(engine, settings, policy, month)
+        path = new / "core_measurement.parquet"
+        engine.write_file("core/core_measurement.sql", path)
+        engine.read_parquet("core_measurement", path)
+        add_judged_core(engine)
+        add_suspects(engine, "core_measurement", "judged_core")
         add_row_reasons(engine, "flag_measurement")
         add_source_files(engine, staging["files"])
         pages = Pages.of(settings, month)
-        results = run_suite(engine, "core_measurement", rows="flag_measurement", pages=pages)
+        results = run_suite(
+            engine,
+            "core_measurement",
+            "judged_core",
+            rows="flag_measurement",
+            suspects="suspect_measurement",
+            pages=pages,
+        )
         results += run_suite(engine, "flag_measurement", pages=pages)
         stop_where_critical(month, results)
-        for name in ("core_measurement", "flag_measurement"):
-            engine.write_parquet(f"select * from {name} order by source_file, row_number", new / f"{name}.parquet")
+        engine.write_parquet(
+            "select * from flag_measurement order by source_file, row_number, reason", new / "flag_measurement.parquet"
+        )
         met = engine.rows("select distinct referral_code from core_measurement where referral_code is not null")
         codes_met = {row["referral_code"] for row in met}
         as_of = as_of_month(tables_of(engine), month, codes_met, has_boundaries=settings.boundaries is not None)
@@ -71,14 +86,13 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
     return {"n_accepted": note["n_accepted"], "n_flagged": note["n_flagged"]}
 
 
-def create_core_measurement(engine: Engine, settings: Settings, policy: Policy, month: Month) -> None:
-    """Make `core_measurement` of staging and quarantine, with policy and registry as relations beside them."""
+def match_measurements(engine: Engine, settings: Settings, policy: Policy, month: Month) -> None:
+    """Make what `core_measurement` is read from beside staging, quarantine, policy and registry: what texts mean."""
     match_places(engine, policy.province.code)
     match_locations(
         engine, settings.boundaries, policy.province.code, "staging_measurement", month.first_day, month.last_day
     )
     match_operators(engine)
-    engine.create("core_measurement", "core/core_measurement.sql")
 
 
 def require_same(month: Month, noted: dict[str, Any], now: dict[str, Any], task: str) -> None:

@@ -102,6 +102,11 @@ class Engine:
         """Write a query's result to `path`."""
         self._connection.sql(query).write_parquet(str(path), compression="zstd")
 
+    def write_file(self, sql_file: str, path: Path) -> None:
+        """Write the result of `include/sql/<sql_file>` to `path`, as large as a month: quickly, in any order."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.sql(sql).write_parquet(str(path), compression="lz4_raw")
+
 
 @contextmanager
 def open_engine(memory_bytes: int | None = None) -> Iterator[Engine]:

@@ -68,6 +68,7 @@ def add_figures(engine: Engine) -> None:
     engine.create("cell_count", "report/cell_count.sql")
     counts = engine.rows("select distinct n from cell_count")
     engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
+    engine.create("cell_place", "report/cell_place.sql")
     _create_by_kind(
         engine,
         "cell_metric",

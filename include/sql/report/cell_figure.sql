@@ -11,7 +11,11 @@ tally as (
         cast(sum(stratum_tally.n_samples) as bigint) as n_samples,
         max(cell_device.n_devices) as n_devices,
         cast(sum(stratum_tally.n_with_target) as bigint) as n_with_target,
-        cast(sum(stratum_tally.n_at_target) as bigint) as n_at_target
+        cast(sum(stratum_tally.n_at_target) as bigint) as n_at_target,
+        sum(stratum_tally.sum_download_mbps) / max(cell_device.n_download_mbps) as download_mbps_mean,
+        sum(stratum_tally.sum_upload_mbps) / max(cell_device.n_upload_mbps) as upload_mbps_mean,
+        sum(stratum_tally.sum_ping_ms) / max(cell_device.n_ping_ms) as ping_ms_mean,
+        sum(stratum_tally.sum_jitter_ms) / max(cell_device.n_jitter_ms) as jitter_ms_mean
     from cell_stratum
     inner join stratum_tally on stratum_tally.stratum_number = cell_stratum.stratum_number
     inner join cell_device on cell_device.cell_number = cell_stratum.cell_number
@@ -29,6 +33,10 @@ counted as (
         coalesce(tally.n_devices, 0) as n_devices,
         tally.n_with_target,
         tally.n_at_target,
+        tally.download_mbps_mean,
+        tally.upload_mbps_mean,
+        tally.ping_ms_mean,
+        tally.jitter_ms_mean,
         case
             when cell_listed.cell_key <> 'not_attributable'
                 then greatest(params.publish_minimum - coalesce(tally.n_measurements, 0), 0)
@@ -51,7 +59,6 @@ wide as (
     select
         cell_number,
         max(case when metric = 'download_mbps' then median end) as download_mbps_median,
-        max(case when metric = 'download_mbps' then mean end) as download_mbps_mean,
         max(case when metric = 'download_mbps' then p10 end) as download_mbps_p10,
         max(case when metric = 'download_mbps' then p25 end) as download_mbps_p25,
         max(case when metric = 'download_mbps' then p75 end) as download_mbps_p75,
@@ -59,7 +66,6 @@ wide as (
         max(case when metric = 'download_mbps' then ci_low end) as download_mbps_ci_low,
         max(case when metric = 'download_mbps' then ci_high end) as download_mbps_ci_high,
         max(case when metric = 'upload_mbps' then median end) as upload_mbps_median,
-        max(case when metric = 'upload_mbps' then mean end) as upload_mbps_mean,
         max(case when metric = 'upload_mbps' then p10 end) as upload_mbps_p10,
         max(case when metric = 'upload_mbps' then p25 end) as upload_mbps_p25,
         max(case when metric = 'upload_mbps' then p75 end) as upload_mbps_p75,
@@ -67,7 +73,6 @@ wide as (
         max(case when metric = 'upload_mbps' then ci_low end) as upload_mbps_ci_low,
         max(case when metric = 'upload_mbps' then ci_high end) as upload_mbps_ci_high,
         max(case when metric = 'ping_ms' then median end) as ping_ms_median,
-        max(case when metric = 'ping_ms' then mean end) as ping_ms_mean,
         max(case when metric = 'ping_ms' then p10 end) as ping_ms_p10,
         max(case when metric = 'ping_ms' then p25 end) as ping_ms_p25,
         max(case when metric = 'ping_ms' then p75 end) as ping_ms_p75,
@@ -75,7 +80,6 @@ wide as (
         max(case when metric = 'ping_ms' then ci_low end) as ping_ms_ci_low,
         max(case when metric = 'ping_ms' then ci_high end) as ping_ms_ci_high,
         max(case when metric = 'jitter_ms' then median end) as jitter_ms_median,
-        max(case when metric = 'jitter_ms' then mean end) as jitter_ms_mean,
         max(case when metric = 'jitter_ms' then p10 end) as jitter_ms_p10,
         max(case when metric = 'jitter_ms' then p25 end) as jitter_ms_p25,
         max(case when metric = 'jitter_ms' then p75 end) as jitter_ms_p75,
@@ -95,7 +99,10 @@ blanked as (
         counted.n_samples,
         counted.n_devices,
         case when counted.reason is null then wide.download_mbps_median end as download_mbps_median,
-        case when counted.reason is null then wide.download_mbps_mean end as download_mbps_mean,
+        case
+            when counted.reason is null and wide.download_mbps_median is not null
+                then cast(round(cast(counted.download_mbps_mean as decimal(18, 6)), 2) as double)
+        end as download_mbps_mean,
         case when counted.reason is null then wide.download_mbps_p10 end as download_mbps_p10,
         case when counted.reason is null then wide.download_mbps_p25 end as download_mbps_p25,
         case when counted.reason is null then wide.download_mbps_p75 end as download_mbps_p75,
@@ -103,7 +110,10 @@ blanked as (
         case when counted.reason is null then wide.download_mbps_ci_low end as download_mbps_ci_low,
         case when counted.reason is null then wide.download_mbps_ci_high end as download_mbps_ci_high,
         case when counted.reason is null then wide.upload_mbps_median end as upload_mbps_median,
-        case when counted.reason is null then wide.upload_mbps_mean end as upload_mbps_mean,
+        case
+            when counted.reason is null and wide.upload_mbps_median is not null
+                then cast(round(cast(counted.upload_mbps_mean as decimal(18, 6)), 2) as double)
+        end as upload_mbps_mean,
         case when counted.reason is null then wide.upload_mbps_p10 end as upload_mbps_p10,
         case when counted.reason is null then wide.upload_mbps_p25 end as upload_mbps_p25,
         case when counted.reason is null then wide.upload_mbps_p75 end as upload_mbps_p75,
@@ -111,7 +121,10 @@ blanked as (
         case when counted.reason is null then wide.upload_mbps_ci_low end as upload_mbps_ci_low,
         case when counted.reason is null then wide.upload_mbps_ci_high end as upload_mbps_ci_high,
         case when counted.reason is null then wide.ping_ms_median end as ping_ms_median,
-        case when counted.reason is null then wide.ping_ms_mean end as ping_ms_mean,
+        case
+            when counted.reason is null and wide.ping_ms_median is not null
+                then cast(round(cast(counted.ping_ms_mean as decimal(18, 6)), 2) as double)
+        end as ping_ms_mean,
         case when counted.reason is null then wide.ping_ms_p10 end as ping_ms_p10,
         case when counted.reason is null then wide.ping_ms_p25 end as ping_ms_p25,
         case when counted.reason is null then wide.ping_ms_p75 end as ping_ms_p75,
@@ -119,7 +132,10 @@ blanked as (
         case when counted.reason is null then wide.ping_ms_ci_low end as ping_ms_ci_low,
         case when counted.reason is null then wide.ping_ms_ci_high end as ping_ms_ci_high,
         case when counted.reason is null then wide.jitter_ms_median end as jitter_ms_median,
-        case when counted.reason is null then wide.jitter_ms_mean end as jitter_ms_mean,
+        case
+            when counted.reason is null and wide.jitter_ms_median is not null
+                then cast(round(cast(counted.jitter_ms_mean as decimal(18, 6)), 2) as double)
+        end as jitter_ms_mean,
         case when counted.reason is null then wide.jitter_ms_p10 end as jitter_ms_p10,
         case when counted.reason is null then wide.jitter_ms_p25 end as jitter_ms_p25,
         case when counted.reason is null then wide.jitter_ms_p75 end as jitter_ms_p75,

@@ -1,9 +1,6 @@
 -- grain:  one row per cell of one kind, for one metric
--- inputs: asked_cell, asked_metric (the kind and the metric), core_sample, cell_stratum, cell_count, interval_rank
---         (the rank k of each n)
--- rule:   percentiles by linear interpolation between the values of rank 1 + (n - 1) p, rounded down and up; 95 %
---         interval of the median [x(k), x(n-k+1)] from order statistics; published to 2 decimals, half up, so that no
---         figure depends on the order in which it was summed
+-- inputs: asked_cell, asked_metric (the kind and the metric), core_sample, cell_stratum, cell_place
+-- rule:   published to 2 decimals, half up, so that no figure depends on the order in which it was summed
 with
 measured as (
     select
@@ -27,74 +24,28 @@ ranked as (
     from measured
     where value is not null
 ),
-wanted as (
-    select
-        cell_count.cell_number,
-        cell_count.metric,
-        interval_rank.k,
-        cell_count.n - interval_rank.k + 1 as k_from_above,
-        1 + cast(floor((cell_count.n - 1) * 10 / cast(100 as double)) as bigint) as place_10,
-        1 + cast(floor((cell_count.n - 1) * 25 / cast(100 as double)) as bigint) as place_25,
-        1 + cast(floor((cell_count.n - 1) * 50 / cast(100 as double)) as bigint) as place_50,
-        1 + cast(floor((cell_count.n - 1) * 75 / cast(100 as double)) as bigint) as place_75,
-        1 + cast(floor((cell_count.n - 1) * 90 / cast(100 as double)) as bigint) as place_90,
-        ((cell_count.n - 1) * 10 % 100) / cast(100 as double) as part_10,
-        ((cell_count.n - 1) * 25 % 100) / cast(100 as double) as part_25,
-        ((cell_count.n - 1) * 50 % 100) / cast(100 as double) as part_50,
-        ((cell_count.n - 1) * 75 % 100) / cast(100 as double) as part_75,
-        ((cell_count.n - 1) * 90 % 100) / cast(100 as double) as part_90
-    from cell_count
-    inner join asked_metric on asked_metric.metric = cell_count.metric
-    left join interval_rank on interval_rank.n = cell_count.n
-),
--- A value's weight in a percentile: how near its rank is to the one that is meant.
+-- Only of a few ranks is the value wanted, and with what weight in which figure stands beside them.
 metric as (
     select
         ranked.cell_number,
-        wanted.metric,
-        avg(ranked.value) as mean,
-        sum(
-            case ranked.place
-                when wanted.place_10 then ranked.value * (1 - wanted.part_10)
-                when wanted.place_10 + 1 then ranked.value * wanted.part_10
-            end
-        ) as p10,
-        sum(
-            case ranked.place
-                when wanted.place_25 then ranked.value * (1 - wanted.part_25)
-                when wanted.place_25 + 1 then ranked.value * wanted.part_25
-            end
-        ) as p25,
-        sum(
-            case ranked.place
-                when wanted.place_50 then ranked.value * (1 - wanted.part_50)
-                when wanted.place_50 + 1 then ranked.value * wanted.part_50
-            end
-        ) as median,
-        sum(
-            case ranked.place
-                when wanted.place_75 then ranked.value * (1 - wanted.part_75)
-                when wanted.place_75 + 1 then ranked.value * wanted.part_75
-            end
-        ) as p75,
-        sum(
-            case ranked.place
-                when wanted.place_90 then ranked.value * (1 - wanted.part_90)
-                when wanted.place_90 + 1 then ranked.value * wanted.part_90
-            end
-        ) as p90,
-        max(case when ranked.place = wanted.k then ranked.value end) as ci_low,
-        max(case when ranked.place = wanted.k_from_above then ranked.value end) as ci_high
+        cell_place.metric,
+        sum(ranked.value * cell_place.in_p10) as p10,
+        sum(ranked.value * cell_place.in_p25) as p25,
+        sum(ranked.value * cell_place.in_median) as median,
+        sum(ranked.value * cell_place.in_p75) as p75,
+        sum(ranked.value * cell_place.in_p90) as p90,
+        max(case when cell_place.is_ci_low then ranked.value end) as ci_low,
+        max(case when cell_place.is_ci_high then ranked.value end) as ci_high
     from ranked
-    inner join wanted on wanted.cell_number = ranked.cell_number
-    group by ranked.cell_number, wanted.metric
+    inner join cell_place on cell_place.cell_number = ranked.cell_number and cell_place.place = ranked.place
+    inner join asked_metric on asked_metric.metric = cell_place.metric
+    group by ranked.cell_number, cell_place.metric
 ),
 published as (
     select
         cell_number,
         metric,
         cast(round(cast(median as decimal(18, 6)), 2) as double) as median,
-        cast(round(cast(mean as decimal(18, 6)), 2) as double) as mean,
         cast(round(cast(p10 as decimal(18, 6)), 2) as double) as p10,
         cast(round(cast(p25 as decimal(18, 6)), 2) as double) as p25,
         cast(round(cast(p75 as decimal(18, 6)), 2) as double) as p75,

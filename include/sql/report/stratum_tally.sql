@@ -8,7 +8,11 @@ tally as (
         cast(sum(core_sample.n_measurements) as bigint) as n_measurements,
         count(*) as n_samples,
         count(sample_stratum.target_download_mbps) as n_with_target,
-        count(case when core_sample.download_mbps >= sample_stratum.target_download_mbps then 1 end) as n_at_target
+        count(case when core_sample.download_mbps >= sample_stratum.target_download_mbps then 1 end) as n_at_target,
+        sum(core_sample.download_mbps) as sum_download_mbps,
+        sum(core_sample.upload_mbps) as sum_upload_mbps,
+        sum(core_sample.ping_ms) as sum_ping_ms,
+        sum(core_sample.jitter_ms) as sum_jitter_ms
     from core_sample
     inner join sample_stratum on sample_stratum.stratum_number = core_sample.stratum_number
     group by core_sample.stratum_number
