@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/include
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test month backfill sync up contract registry lint format lock docs clean
+.PHONY: help demo test bench month backfill sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -52,6 +52,9 @@ registry: $(VENV)/.dev ## first registry and policy of any province: make regist
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+
+bench: $(VENV)/.dev ## time and memory on a generated month beside a bare scan and pandas: make bench ROWS=1000000; PANDAS=0 leaves that out
+	@$(BIN)/python benchmarks/bench.py $(or $(ROWS),1000000) $(if $(filter 0,$(PANDAS)),--no-pandas)
 
 lint: $(VENV)/.dev ## style and types
 	@$(BIN)/ruff check .

@@ -93,7 +93,8 @@ select
     (['WiFi', 'WiFi', 'WiFi', 'Cố định'])[1 + pick(number, 'fixed', 4)] as fixed,
     (['iOS 17.6', 'iOS 18.0', 'Android 12', 'Android 13', 'Android 14'])[1 + pick(number, 'os', 5)] as os,
     case
-        when pick(number, 'os', 5) < 2 then 'iPhone' || (11 + pick(number, 'model', 6)) || ',' || (1 + pick(number, 'm', 4))
+        when pick(number, 'os', 5) < 2
+            then 'iPhone' || (11 + pick(number, 'model', 6)) || ',' || (1 + pick(number, 'm', 4))
         else (['SM-A556E', 'OPPO CPH2577', 'vivo V2120', 'Redmi Note 13'])[1 + pick(number, 'model', 4)]
     end as device_model,
     (['2.4.2', '2.5.0', '2.5.1'])[1 + pick(number, 'version', 3)] as app_version
@@ -139,7 +140,8 @@ figured as (
         *,
         case technology when '5G' then 180 when '4G' then 38 when '3G' then 6 when '2G' then 0.15 else 70 end
             * exp(1.4 * bell(number, 'download') + 0.3 * bell(device, 'home')) as download,
-        exp(3.4 + 1.1 * bell(number, 'ping')) as ping
+        exp(3.4 + 1.1 * bell(number, 'ping')) as ping,
+        chance(number, 'located') < 0.9 as is_located
     from timed
 )
 select
@@ -155,20 +157,23 @@ select
     district_code as "Mã huyện",
     district_name as "Quận/Huyện",
     case when odd between 10 and 14 then '99999' when odd between 20 and 49 then null else commune_code end as "Mã xã",
-    case when odd between 10 and 14 then 'Xã Không Có' else upper(left(kind, 1)) || substr(kind, 2) || ' ' || commune_name end
-        as "Xã/Phường",
+    case
+        when odd between 10 and 14 then 'Xã Không Có' else upper(left(kind, 1)) || substr(kind, 2) || ' ' || commune_name
+    end as "Xã/Phường",
     operator as "Nhà mạng",
     case odd when 4 then null else technology end as "Loại mạng",
-    case odd when 5 then '-1.00' when 6 then 'lỗi' else format('{{:.2f}}', greatest(download, 0.01)) end as "Download (Mbps)",
-    case when odd between 50 and 79 then null else format('{{:.2f}}', greatest(download * 0.4, 0.01)) end as "Upload (Mbps)",
+    case odd when 5 then '-1.00' when 6 then 'lỗi' else format('{{:.2f}}', greatest(download, 0.01)) end
+        as "Download (Mbps)",
+    case when odd between 50 and 79 then null else format('{{:.2f}}', greatest(download * 0.4, 0.01)) end
+        as "Upload (Mbps)",
     format('{{:.2f}}', ping) as "Ping (ms)",
     format('{{:.2f}}', ping * chance(number, 'jitter') / 2) as "Jitter (ms)",
     format('{{:.2f}}', greatest(chance(number, 'loss') * 4 - 3, 0)) as "Tỷ lệ mất gói (%)",
-    case when chance(number, 'located') < 0.9 then format('{{:.5f}}', 12.2 + chance(device, 'y') * 0.4 + chance(number, 'y') / 1000) end
+    case when is_located then format('{{:.5f}}', 12.2 + chance(device, 'y') * 0.4 + chance(number, 'y') / 1000) end
         as "Vĩ độ",
-    case when chance(number, 'located') < 0.9 then format('{{:.5f}}', 109 + chance(device, 'x') * 0.3 + chance(number, 'x') / 1000) end
+    case when is_located then format('{{:.5f}}', 109 + chance(device, 'x') * 0.3 + chance(number, 'x') / 1000) end
         as "Kinh độ",
-    case when chance(number, 'located') < 0.9 then cast(3 + pick(number, 'accuracy', 90) as varchar) end as "Sai số vị trí (m)",
+    case when is_located then cast(3 + pick(number, 'accuracy', 90) as varchar) end as "Sai số vị trí (m)",
     os as "Hệ điều hành",
     device_model as "Thiết bị",
     app_version as "Phiên bản"

@@ -2,8 +2,8 @@
 
     python benchmarks/pipeline_job.py EXPORTS FOLDER [FIRST_STEP]
 
-Everything is written below FOLDER, which is what `var/` is otherwise. FIRST_STEP leaves out the steps before it, which a
-run before has made there. The last line is JSON: seconds by step.
+Everything is written below FOLDER, which is what `var/` is otherwise. FIRST_STEP leaves out the steps before it, which
+a run before has made there. The last line is JSON: seconds by step.
 """
 
 from __future__ import annotations
@@ -44,9 +44,8 @@ def run(exports: Path, folder: Path, first: str = "sync_registry") -> dict[str, 
 
 def _cpu_seconds() -> float:
     """Of this process and those that it started and that have ended."""
-    return sum(
-        usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 STEPS = ["sync_registry", "land", "stage", "check_staging", "build_core", "build_reports", "check_reports"] + [

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 Outcome = Literal["stop", "quarantine", "flag", "tell"]
 # A rule on rows each by itself: its condition, and perhaps one line a file.
-_ROW_RULE = re.compile(r"select [^()]*(?:cast\(count\(\*\) as varchar\(20\)\)[^()]*)? from \{batch\} where (?P<what>.*?)(?: group by source_file)?")
+_ROW_RULE = re.compile(
+    r"select [^()]*(?:cast\(count\(\*\) as varchar\(20\)\)[^()]*)? from \{batch\} where (?P<what>.*?)"
+    r"(?: group by source_file)?"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,7 @@ class Rule:
         A row can fail that has itself what the rule names, or that has the same `compares` as another.
         """
         if self.compares:
-            return (
-                f"{self.compares} in (select {self.compares} from {{batch}} group by {self.compares} having count(*) > 1)"
-            )
+            return f"{self.compares} in (select {self.compares} from {{batch}} group by {self.compares} having count(*) > 1)"
         told = _ROW_RULE.fullmatch(self.query or "")
         return told["what"] if told else None
 

@@ -52,7 +52,7 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
     engine.add_rows(
         "drift_threshold", {"indicator": "text", "threshold": "double"}, list(policy.drift_threshold.items())
     )
-    engine.create("month_drift", "report/month_drift.sql")
+    engine.create("month_drift", "report/month_drift.sql", is_checked=True)
 
 
 def add_landed_elsewhere(engine: Engine, settings: Settings, month: Month, landing: Landing) -> None:

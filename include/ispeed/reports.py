@@ -93,7 +93,7 @@ def write_tables(engine: Engine, tables: Sequence[Table], folder: Path) -> dict[
     """Make the report tables and write them to `folder`, in the order in which they are published. Returns rows."""
     n_rows = {}
     for table in tables:
-        engine.create(table.name, f"report/{table.name}.sql")
+        engine.create(table.name, f"report/{table.name}.sql", is_checked=True)
         columns = ", ".join(name for name in table.column_names if name != "revision")
         order = ", ".join(f"{key} desc" if key == "network" else key for key in table.key)
         engine.write_parquet(f"select {columns} from {table.name} order by {order}", folder / f"{table.name}.parquet")
