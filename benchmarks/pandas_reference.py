@@ -418,7 +418,8 @@ def _numbers(values: Array, decimal: str) -> tuple[Array, Array]:
     if values.dtype.kind in "fiu":
         parsed, missing = values.astype(float), pd.isna(values)
     else:
-        texts = pd.Series(values.astype(object), dtype=object)
+        # A column of nothing but "true" arrives as one of truths.
+        texts = pd.Series(values.astype(str if values.dtype.kind == "b" else object), dtype=object)
         missing = texts.isna().to_numpy(copy=True)
         plain = (
             texts
@@ -427,7 +428,7 @@ def _numbers(values: Array, decimal: str) -> tuple[Array, Array]:
         )
         parsed = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float, copy=True)
         for place in np.flatnonzero(~missing & np.isnan(parsed)):
-            text = _text(str(values[place]))
+            text = _text(texts[place])
             missing[place] = text is None
             parsed[place] = _number(text, decimal)
     wrong = ~missing & ~(np.abs(parsed) < NUMBER_LIMIT)
