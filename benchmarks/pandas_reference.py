@@ -640,17 +640,23 @@ def valid_within(table: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
     return table[(table["starts"] <= last) & (table["ends"] >= first)]
 
 
-def ask_each(rows: pd.DataFrame, columns: Sequence[str], first: date, answer: Callable[..., Any]) -> list[Array]:
+def ask_each(rows: pd.DataFrame, columns: Sequence[str], first: date, answer: Callable[..., Any]) -> list[Any]:
     """What the registry answers to the texts of each row on its day, asked once for all rows that are alike.
 
-    `first` is the day that is number 1; a missing text is asked as ''. One array for each part of the answer.
+    `first` is the day that is number 1; a missing text is asked as ''. One array for each part of the answer: texts as
+    categories, numbers as they are.
     """
     groups, firsts = group(*(rows[name] for name in columns), rows["day"])
     asked = rows.iloc[firsts]
     texts = [asked[name].astype(object).where(asked[name].notna(), "") for name in columns]
     days = [first + timedelta(days=int(day) - 1) for day in asked["day"]]
-    answers = [answer(*key) for key in zip(*texts, days, strict=True)]
-    return [np.array(part)[groups] for part in zip(*answers, strict=True)]
+    answers = [answer(*key) for key in zip(*texts, days, strict=True)] or [answer(*[""] * len(columns), first)]
+    parts: list[Any] = []
+    for part in zip(*answers, strict=True):
+        codes, different = pd.factorize(np.array(part, dtype=object))
+        is_text = isinstance(part[0], str)
+        parts.append(pd.Categorical.from_codes(codes[groups], different) if is_text else np.array(part)[groups])
+    return parts
 
 
 def find_communes(
@@ -673,7 +679,7 @@ def find_communes(
             fitting = [unit for unit in meant[key] if starts[unit] <= day <= ends[unit]]
         return (fitting[0] if len(fitting) == 1 else -1,)
 
-    return ask_each(rows, PLACE, first, find)[0] if len(rows) else np.zeros(0, dtype=int)
+    return ask_each(rows, PLACE, first, find)[0]
 
 
 def _districts(communes: pd.DataFrame, succession: pd.DataFrame) -> list[set[tuple[str, str]]]:
@@ -722,7 +728,7 @@ def _find_by_name(
     return [unit for unit, districts in zip(units.index, units["districts"], strict=True) if is_in(districts)]
 
 
-def find_operators(rows: pd.DataFrame, first: date, operators: pd.DataFrame) -> tuple[Array, Array]:
+def find_operators(rows: pd.DataFrame, first: date, operators: pd.DataFrame) -> list[pd.Categorical]:
     """The brand of each row's operator text on the day, 'unknown' where the registry does not have it, and its host."""
     brands: dict[str, list[Any]] = {}
     for row in operators.itertuples():
@@ -733,11 +739,10 @@ def find_operators(rows: pd.DataFrame, first: date, operators: pd.DataFrame) -> 
         meant = [row for row in brands.get(fold(text), ()) if text and row.starts <= day <= row.ends]
         return (meant[0].brand, meant[0].host_network) if meant else ("unknown", "")
 
-    brand, host = ask_each(rows, ["operator"], first, find) if len(rows) else (np.zeros(0, "U1"), np.zeros(0, "U1"))
-    return brand, host
+    return ask_each(rows, ["operator"], first, find)
 
 
-def find_holders(rows: pd.DataFrame, first: date, codes: pd.DataFrame) -> list[Array]:
+def find_holders(rows: pd.DataFrame, first: date, codes: pd.DataFrame) -> list[pd.Categorical]:
     """Who holds each row's referral code on the day of measurement: state ('', valid, expired, unknown), kind, code."""
     known = {code: list(held.itertuples()) for code, held in codes.groupby("referral_code")}
 
@@ -747,7 +752,7 @@ def find_holders(rows: pd.DataFrame, first: date, codes: pd.DataFrame) -> list[A
             return "valid", held[-1].holder_kind, held[-1].holder_code
         return ("expired" if code in known else "unknown") if code else "", "", ""
 
-    return ask_each(rows, ["referral_code"], first, find) if len(rows) else [np.zeros(0, "U1")] * 3
+    return ask_each(rows, ["referral_code"], first, find)
 
 
 @dataclass(frozen=True)
@@ -790,24 +795,25 @@ def add_registry(accepted: pd.DataFrame, registry: Path, month: str, policy: Pol
 
     communes = read_registry(registry, "communes")
     unit = find_communes(accepted, first, communes, read_registry(registry, "commune_succession"), policy)
-    accepted["unit"] = unit.astype(np.int16)
-    accepted["found_commune_code"] = pd.Categorical(np.append(communes["commune_code"], "")[unit])
-    found_province = np.append(communes["province_code"], "")[unit]
+    code_of_unit, codes = pd.factorize(np.append(communes["commune_code"], ""))
+    found_code = code_of_unit[unit]  # the last for -1: none
+    accepted["unit"], accepted["found_commune_code"] = (
+        unit.astype(np.int16),
+        pd.Categorical.from_codes(found_code, codes),
+    )
     brand, host = find_operators(accepted, first, read_registry(registry, "operators"))
-    accepted["brand"], accepted["host_network"] = pd.Categorical(brand), pd.Categorical(host)
+    accepted["brand"], accepted["host_network"] = brand, host
     state, kind, holder = find_holders(accepted, first, read_referral_codes(registry))
-    accepted["code_state"], accepted["holder_kind"] = pd.Categorical(state), pd.Categorical(kind)
-    accepted["holder_code"] = pd.Categorical(holder)
+    accepted["code_state"], accepted["holder_kind"], accepted["holder_code"] = state, kind, holder
 
-    given = of_each(accepted["province_code"], lambda text: text, "")
-    elsewhere = of_each(accepted["province_code"], lambda text: text != policy.province_code, False)
-    is_found = unit >= 0
+    named_elsewhere = of_each(accepted["province_code"], lambda text: text != policy.province_code, False)
+    found_elsewhere = np.append(communes["province_code"] != policy.province_code, False)[unit]
+    is_found, holder_code = unit >= 0, pd.Index(codes).get_indexer(holder.categories)[holder.codes]
     accepted["unknown_commune"] = ~is_found
-    accepted["outside_province"] = elsewhere | ((given == "") & is_found & (found_province != policy.province_code))
+    accepted["outside_province"] = np.where(accepted["province_code"].isna(), found_elsewhere, named_elsewhere)
     accepted["unknown_referral_code"] = state == "unknown"
     accepted["expired_referral_code"] = state == "expired"
-    mismatch = np.append(communes["commune_code"], "")[unit] != holder
-    accepted["commune_mismatch"] = (kind == "commune") & is_found & mismatch
+    accepted["commune_mismatch"] = (kind == "commune") & is_found & (found_code != holder_code)
     accepted["low_location_accuracy"] = accepted["location_accuracy_m"] > policy.accuracy_maximum_m
     accepted["unknown_operator"] = brand == "unknown"
     return accepted.drop(columns=[*PLACE, "operator", "measurement_id", "device_id"]).reset_index(drop=True)
@@ -869,7 +875,7 @@ def representative_samples(
     Most groups are of one row, which is its own median; only the others are sorted.
     """
     groups, firsts = group(*(rows[name] for name in (*within, *GRAIN)))
-    samples = rows[["network", "commune_code", "found_commune_code", *within, *GRAIN, *metrics]].iloc[firsts]
+    samples = rows[["network", "commune_code", *within, *GRAIN, *metrics]].iloc[firsts]
     samples = samples.reset_index(drop=True)
     repeated = (np.bincount(groups) > 1)[groups] if len(groups) else np.zeros(0, dtype=bool)
     medians = rows.loc[repeated, list(metrics)].groupby(groups[repeated]).median()
