@@ -189,8 +189,8 @@ def export_files(folder: Path) -> list[Path]:
 def read_month(exports: Path, month: str) -> pd.DataFrame:
     """Every data row of a month's files, with file and row number; `unreadable` where a record or number is.
 
-    Texts are categories; of ids only their 64-bit hashes are kept, 0 for none: a report names no device, and a
-    pair of 10 million different ids has one hash in one month of 400,000.
+    Texts are categories; of ids only their 64-bit hashes are kept, 0 for none: a report names no device, and that
+    two of 10 million different ids share a hash happens in one month of some 400,000.
     """
     files = export_files(exports / month)
     texts = {name: Codes() if name == "referral_code" else Texts() for name in TEXTS}
