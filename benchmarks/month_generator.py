@@ -46,8 +46,10 @@ def generate(n_rows: int, folder: Path, seed: int = SEED) -> Path:
 
 
 _MACROS = """
-create macro chance(number, what) as (hash(number, what) >> 11) / 9007199254740992.0;
-create macro pick(number, what, n) as cast(hash(number, what) % cast(n as ubigint) as int);
+-- Hashed twice: two hashes of one number with two texts are no strangers to one another.
+create macro scatter(number, what) as hash(xor(hash(number), hash(what)));
+create macro chance(number, what) as (scatter(number, what) >> 11) / 9007199254740992.0;
+create macro pick(number, what, n) as cast(scatter(number, what) % cast(n as ubigint) as int);
 -- A bell with long tails to either side: the logarithm of a speed.
 create macro bell(number, what) as
     chance(number, what || '1') + chance(number, what || '2') + chance(number, what || '3') - 1.5;
@@ -67,6 +69,9 @@ code as (
     from referral_codes
     where valid_from <= '2024-10-01' and (valid_to is null or valid_to >= '2024-10-31')
 ),
+code_of_commune as (
+    select holder_code, min(referral_code) as referral_code from code where holder_kind = 'commune' group by holder_code
+),
 numbered as (
     select
         range as device,
@@ -77,9 +82,11 @@ numbered as (
 )
 select
     device,
-    lower(hex(hash(number, 'id'))) as device_id,
+    lower(hex(scatter(number, 'id'))) as device_id,
     commune.*,
-    code.referral_code,
+    case when pick(number, 'coded', 10) < 4 then coalesce(code_of_commune.referral_code, code.referral_code)
+        when pick(number, 'coded', 10) = 4 then code.referral_code
+    end as referral_code,
     (['Viettel', 'VIETTEL', 'VNPT', 'VinaPhone', 'MobiFone', 'Vietnamobile', 'Viettel Telecom'])[
         1 + pick(number, 'operator', 7)] as operator,
     (['4G', '4G', '4G', '4G', '5G', '5G', '3G', '2G'])[1 + pick(number, 'technology', 8)] as mobile,
@@ -93,7 +100,8 @@ select
 from numbered
 left join commune
     on commune.place = least(cast(floor(pow(chance(number, 'commune'), 1.6) * n_communes) as int), n_communes - 1)
-left join code on code.place = pick(number, 'code', n_codes * 2)
+left join code on code.place = pick(number, 'code', n_codes)
+left join code_of_commune on code_of_commune.holder_code = commune.commune_code
 order by device
 """
 
@@ -135,7 +143,7 @@ figured as (
     from timed
 )
 select
-    'IS2410' || upper(format('{{:014x}}', hash(number, 'measurement') >> 8)) as "Mã phép đo",
+    'IS2410' || upper(format('{{:014x}}', scatter(number, 'measurement') >> 8)) as "Mã phép đo",
     case odd
         when 1 then '31/02/2024 10:00:00'
         when 2 then strftime(measured_at - interval '40' day, '%d/%m/%Y %H:%M:%S')
