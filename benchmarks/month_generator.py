@@ -158,7 +158,8 @@ select
     district_name as "Quận/Huyện",
     case when odd between 10 and 14 then '99999' when odd between 20 and 49 then null else commune_code end as "Mã xã",
     case
-        when odd between 10 and 14 then 'Xã Không Có' else upper(left(kind, 1)) || substr(kind, 2) || ' ' || commune_name
+        when odd between 10 and 14 then 'Xã Không Có'
+        else upper(left(kind, 1)) || substr(kind, 2) || ' ' || commune_name
     end as "Xã/Phường",
     operator as "Nhà mạng",
     case odd when 4 then null else technology end as "Loại mạng",

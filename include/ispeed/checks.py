@@ -65,7 +65,8 @@ class Rule:
         A row can fail that has itself what the rule names, or that has the same `compares` as another.
         """
         if self.compares:
-            return f"{self.compares} in (select {self.compares} from {{batch}} group by {self.compares} having count(*) > 1)"
+            shared = f"select {self.compares} from {{batch}} group by {self.compares} having count(*) > 1"
+            return f"{self.compares} in ({shared})"
         told = _ROW_RULE.fullmatch(self.query or "")
         return told["what"] if told else None
 
@@ -223,8 +224,10 @@ def add_policy(engine: Engine, policy: Policy, month: Month) -> None:
 
 
 def add_judged_measurement(engine: Engine) -> None:
-    """Make `judged_measurement`, staging beside the bounds that policy sets it, and `remaining_measurement`: what of it is
-    not in `quarantine_measurement`."""
+    """Make `judged_measurement`, staging beside the bounds that policy sets it, and `remaining_measurement`.
+
+    The latter is what of it is not in `quarantine_measurement`.
+    """
     engine.run(
         "create or replace view judged_measurement as select staging_measurement.*, params.first_day, params.last_day, "
         "params.ping_max_ms, technology_policy.speed_max_mbps from staging_measurement cross join params "

@@ -7,8 +7,8 @@ from typing import Any
 
 from ispeed.boundaries import boundary_hashes, match_locations
 from ispeed.checks import (
-    add_policy,
     add_judged_core,
+    add_policy,
     add_row_reasons,
     add_source_files,
     add_suspects,

@@ -74,8 +74,9 @@ def write_plain_rows(
 ) -> PlainRows | None:
     """Write the rows of a file to `target`; `parameters` are those of staging_measurement.sql.
 
-    `read_left` makes `staging_measurement` of the lines that are not plain, read exactly. None, and nothing written, where not each line is a record, or too many are not plain. Raises `UserError` where a
-    required column is missing or a bound is passed.
+    `read_left` makes `staging_measurement` of the lines that are not plain, read exactly. None, and nothing written,
+    where not each line is a record, or too many are not plain. Raises `UserError` where a required column is missing
+    or a bound is passed.
     """
     shape = contract.shape_of(file.source_file)
     with unpacked(settings, month, file) as path:
@@ -113,7 +114,7 @@ def _parse(
     parameters: Mapping[str, Any],
     records: Path,
 ) -> None:
-    """Write the records that fit their types to `records`, in the order of the file, and the others to reject_errors."""
+    """Write the records that fit their types to `records`, in the file's order, and the others to reject_errors."""
     names = [column or f"undeclared {place}" for place, column in enumerate(columns)]
     types = {name: "DOUBLE" if name in _FIGURES else "VARCHAR" for name in names}
     fields = ", ".join(
@@ -189,7 +190,8 @@ def _write(engine: Engine, left: Places, parameters: Mapping[str, Any], target: 
     engine.add_rows("left_line", {"number": "integer"}, [(number,) for number in left.tolist()])
     sql = (INCLUDE / "sql" / "staging" / "plain_measurement.sql").read_text(encoding="utf-8")
     engine.run(
-        f"copy (select * from ({sql}) as plain union all by name select * from staging_measurement) to $target (format parquet, compression lz4_raw)",
+        f"copy (select * from ({sql}) as plain union all by name select * from staging_measurement) to $target "
+        "(format parquet, compression lz4_raw)",
         {"target": str(target), "source_file": parameters["source_file"], "received_at": parameters["received_at"]},
     )
     engine.read_parquet("written", target)

@@ -13,8 +13,10 @@ from ispeed.text import fold
 def value_pairs(
     engine: Engine, contract: Contract, relation: str, columns: Sequence[str]
 ) -> dict[str, list[tuple[str, str]]]:
-    """By column, (text found, what it means) for the texts of a relation that mean another; a technology's own name does
-    in any case of letters."""
+    """By column, (text found, what it means) for the texts of a relation that mean another.
+
+    A technology's own name means it in any case of letters.
+    """
     technologies = {fold(name): name for name in TECHNOLOGY_NETWORK} | dict(contract.values.get("technology", {}))
     pairs = {}
     for column, meanings in ({**contract.values, "technology": technologies}).items():

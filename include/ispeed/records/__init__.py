@@ -9,8 +9,8 @@ from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records.delimited import read_delimited
 from ispeed.records.headers import Headers
-from ispeed.records.lines import Places
 from ispeed.records.json_text import read_json, read_json_lines
+from ispeed.records.lines import Places
 from ispeed.records.parquet import read_parquet
 from ispeed.records.sheet import read_sheet
 from ispeed.settings import INCLUDE, Settings
@@ -40,7 +40,8 @@ def read_records(
 
     Its columns are `row_number`, `reject_text` and `reject_message` of records that cannot be read, every column of
     ours as text, and, on request only, `undeclared_text`: what stands in all other columns, as a JSON object. With
-    `lines`, of a csv in which each line is a record, only these are read. Raises `UserError` where the file is damaged, beyond a bound, or lacks a required column.
+    `lines`, of a csv in which each line is a record, only these are read. Raises `UserError` where the file is damaged,
+    beyond a bound, or lacks a required column.
     """
     if file.n_bytes > settings.file_bytes_max:
         raise UserError(

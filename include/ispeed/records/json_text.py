@@ -13,8 +13,9 @@ from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
-from ispeed.records.delimited import MARK, RECORD_BYTES_MAX, plain_text
+from ispeed.records.delimited import MARK, plain_text
 from ispeed.records.headers import Headers, check_columns, check_rows, describe_headers
+from ispeed.records.lines import RECORD_BYTES_MAX
 from ispeed.settings import Settings
 
 _TAIL_BYTES = 1 << 16

@@ -29,7 +29,7 @@ _LAST_PLAIN_LEAD, _FIRST_LEAD, _VIETNAMESE_LEAD, _VIETNAMESE_SECOND = 0xC6, 0xC2
 
 @dataclass(frozen=True)
 class Marks:
-    """The bytes of a csv that have a meaning, -1 for none. `last_bytes`: those that a missing last field may end with."""
+    """The bytes of a csv that mean something, -1 for none. `last_bytes`: those that a missing last field may end with."""
 
     delimiter: int
     quote: int
@@ -126,7 +126,7 @@ def _close_in_line(quotes: Places, newlines: Places) -> bool:
 
 
 def _excused_places(block: Bytes, newlines: Places, quotes: Places, marks: Marks, n_columns: int) -> Places:
-    """Ends of lines with too many or too few fields whose last one is a missing value: a parser may overlook that one."""
+    """Ends of lines with too many or too few fields whose last one is missing: a parser may overlook that one."""
     ends = newlines - 1
     ends = ends - (block[np.maximum(ends, 0)] == _CR)
     is_asked = np.isin(block[np.maximum(ends, 0)], marks.last_bytes)
@@ -137,11 +137,12 @@ def _excused_places(block: Bytes, newlines: Places, quotes: Places, marks: Marks
     n_found = np.searchsorted(delimiters, newlines) - np.searchsorted(delimiters, starts)
     within = np.searchsorted(delimiters, quotes[1::2]) - np.searchsorted(delimiters, quotes[::2])
     np.subtract.at(n_found, np.searchsorted(newlines, quotes[::2]), within)
-    return newlines[is_asked & (n_found != n_columns - 1)]
+    wrong: Places = newlines[is_asked & (n_found != n_columns - 1)]
+    return wrong
 
 
 def _odd_places(block: Bytes, newlines: Places, controls: Places, quotes: Places, marks: Marks) -> Places:
-    """Where something stands for which a line is odd: what the quick reader and the exact one might read differently."""
+    """Where something stands that makes a line odd: what the quick reader and the exact one might take differently."""
     found: list[Any] = []
     # Control characters; the return before a line end is part of it.
     if len(controls) > len(newlines):
