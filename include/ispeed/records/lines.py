@@ -29,7 +29,7 @@ _LAST_PLAIN_LEAD, _FIRST_LEAD, _VIETNAMESE_LEAD, _VIETNAMESE_SECOND = 0xC6, 0xC2
 
 @dataclass(frozen=True)
 class Marks:
-    """The bytes of a csv that mean something, -1 for none. `last_bytes`: those that a missing last field may end with."""
+    """The bytes of a csv that mean something, -1 for none; `last_bytes`: what a missing last field may end with."""
 
     delimiter: int
     quote: int

@@ -85,7 +85,8 @@ create or replace macro keyed_hash(device_key, device_id) as
 
 -- The same measurement: the same id, else the same in every column. 63 bits: of ten million measurements any two are
 -- taken for one with odds of 1 in 180,000.
-create or replace macro id_hash(measurement_id) as hash('id:' || measurement_id);
+create or replace macro id_hash(measurement_id) as
+    case when measurement_id is not null then hash('id:' || measurement_id) end;
 
 create or replace macro measurement_hash(id_hash, row_hash) as cast(coalesce(id_hash, row_hash) >> 1 as bigint);
 
