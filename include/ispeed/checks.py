@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ispeed.contracts import read_contract
 from ispeed.data_docs import Pages, describe
 from ispeed.drift import add_landed_elsewhere
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import CheckFailed
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
@@ -108,16 +108,17 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     if step["inputs"] != staging_inputs(contract, landing):
         raise RuntimeError(f"staging of {month} was made from other files or another contract: stage it again")
     policy = read_policy(settings.policy, month.last_day)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_chosen_engine(settings) as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
         add_policy(engine, policy, month)
         add_source_files(engine, step["files"])
         add_landed_elsewhere(engine, settings, month, landing)
         add_row_reasons(engine, "quarantine_measurement")
-        engine.run(
-            "create or replace view remaining_measurement as select * from staging_measurement where not exists ("
+        engine.create_view(
+            "remaining_measurement",
+            "select * from staging_measurement where not exists ("
             "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
-            "staging_measurement.source_file and quarantine_measurement.row_number = staging_measurement.row_number)"
+            "staging_measurement.source_file and quarantine_measurement.row_number = staging_measurement.row_number)",
         )
         pages = Pages.of(settings, month)
         results = run_suite(
@@ -220,8 +221,8 @@ def run_suite(
                 log.log(level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, examples)
                 if rule.on_failure in ("quarantine", "flag") and rows is not None:
                     query = _over(rule, batch or table)
-                    engine.run(
-                        f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
+                    engine.append_query(
+                        rows, f"select source_file, row_number, ? as reason from ({query}) as failing", [rule.reason]
                     )
             results.append(result)
     # Also of a month that stops: there its pages are needed most.
@@ -262,19 +263,14 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
     import great_expectations as gx  # five seconds to import: only where checks run
     from great_expectations.expectations.registry import get_expectation_impl
 
-    from ispeed.gx_duckdb import register_dialect
-
     # It tells of a documentation folder at each start, which says nothing to who reads the run's log.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-    register_dialect()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_sql("scratch", connection_string=f"duckdb:///{engine.database}")
-    batch = source.add_table_asset(relation, table_name=relation).add_batch_definition_whole_table("all").get_batch()
 
     def validate(rule: Rule) -> tuple[CheckResult, Any]:
         expectation = get_expectation_impl(rule.type)(**rule.kwargs, severity=rule.severity, description=describe(rule))
-        outcome = batch.validate(expectation)
+        outcome = batch().validate(expectation)
         # A rule that crashed is one that did not pass, whatever its severity.
         crash = next((info for info in _crashes(outcome.exception_info)), None)
         if crash is not None:
@@ -293,10 +289,8 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
         )
         return result, outcome
 
-    try:
+    with engine.batch(context, relation) as batch:
         yield validate
-    finally:
-        source.get_engine().dispose()
 
 
 def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
@@ -307,7 +301,7 @@ def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
 
 
 def _examples(engine: Engine, query: str) -> tuple[str, ...]:
-    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing order by all limit 3"))
+    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing order by all nulls last limit 3"))
 
 
 def _place(row: Row) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract, timestamp_pattern
-from ispeed.engine import Engine, open_engine
+from ispeed.engine import DuckDB, open_engine
 from ispeed.lake import month_lock, replaced_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
 from ispeed.months import Month
@@ -75,7 +75,7 @@ def _stage_file(
 
 
 def _read_measurements(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile
+    engine: DuckDB, settings: Settings, month: Month, contract: Contract, file: LandedFile
 ) -> Headers:
     headers = read_records(engine, settings, month, contract, file)
     _map_values(engine, contract)
@@ -103,7 +103,7 @@ def _read_measurements(
     return headers
 
 
-def _map_values(engine: Engine, contract: Contract) -> None:
+def _map_values(engine: DuckDB, contract: Contract) -> None:
     """Give texts of `source_record` the value that the contract says they mean; a technology's own name in any case."""
     technologies = {fold(name): name for name in TECHNOLOGY_NETWORK} | dict(contract.values.get("technology", {}))
     for column, meanings in ({**contract.values, "technology": technologies}).items():
