@@ -104,6 +104,11 @@ class DuckDB:
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
         self._connection.execute(f"create or replace table {_quoted(name)} as {sql}", parameters)
 
+    def append(self, name: str, sql_file: str) -> None:
+        """Add the result of `include/sql/<sql_file>` to the relation `name`, which has the same columns."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.execute(f"insert into {_quoted(name)} {sql}")
+
     def create_from_query(self, name: str, query: str) -> None:
         self._connection.execute(f"create or replace table {_quoted(name)} as {query}")
 
