@@ -45,6 +45,9 @@ class Engine(Protocol):
     def create(self, name: str, sql_file: str) -> None:
         """Make the result of `include/sql/<sql_file>` the relation `name`."""
 
+    def append(self, name: str, sql_file: str) -> None:
+        """Add the result of `include/sql/<sql_file>` to the relation `name`, which has the same columns."""
+
     def create_from_query(self, name: str, query: str) -> None:
         """Make the result of a rule's query the relation `name`."""
 
@@ -105,7 +108,6 @@ class DuckDB:
         self._connection.execute(f"create or replace table {_quoted(name)} as {sql}", parameters)
 
     def append(self, name: str, sql_file: str) -> None:
-        """Add the result of `include/sql/<sql_file>` to the relation `name`, which has the same columns."""
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
         self._connection.execute(f"insert into {_quoted(name)} {sql}")
 

@@ -71,7 +71,10 @@ class SparkEngine:
         self._append(name, self._sql(query, parameters))
 
     def create(self, name: str, sql_file: str) -> None:
-        self.create_from_query(name, (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8"))
+        self.create_from_query(name, _text_of(sql_file))
+
+    def append(self, name: str, sql_file: str) -> None:
+        self._append(name, self._session.sql(_text_of(sql_file)))
 
     def create_from_query(self, name: str, query: str) -> None:
         self._name(name, _computed(self._session.sql(query)))
@@ -221,6 +224,10 @@ def _is_remote(master: str) -> bool:
 def _computed(frame: DataFrame) -> DataFrame:
     """The frame's rows, computed once, without the plan that led to them: plans of plans grow beyond reading."""
     return frame.localCheckpoint()
+
+
+def _text_of(sql_file: str) -> str:
+    return (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
 
 
 def _uri(path: Path) -> str:
