@@ -301,7 +301,9 @@ def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
 
 
 def _examples(engine: Engine, query: str) -> tuple[str, ...]:
-    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing order by all nulls last limit 3"))
+    return tuple(
+        _place(row) for row in engine.rows(f"select * from ({query}) as failing order by all nulls last limit 3")
+    )
 
 
 def _place(row: Row) -> str:

@@ -57,7 +57,9 @@ def differences(settings: Settings, twin: Settings, month: Month) -> Iterator[st
         for row, other in zip(first, second, strict=False):
             if row != other:
                 yield f"{table}: " + ", ".join(
-                    f"{name} {row[name]!r}, on Spark {other.get(name)!r}" for name in row if row[name] != other.get(name)
+                    f"{name} {row[name]!r}, on Spark {other.get(name)!r}"
+                    for name in row
+                    if row[name] != other.get(name)
                 )
     for layer in LAYERS:
         for path in sorted(settings.lake_of(layer, month).glob("*.*")):
@@ -67,6 +69,9 @@ def differences(settings: Settings, twin: Settings, month: Month) -> Iterator[st
                 if notes[0] != notes[1]:
                     yield f"{path.name}: {notes[0]}\n on Spark {notes[1]}"
             else:
-                types = [dict(zip((r := duckdb.read_parquet(str(one))).columns, map(str, r.types), strict=True)) for one in (path, other_path)]
-                if types[0] != types[1]:
-                    yield f"{path.name}: {types[0].items() - types[1].items()}, on Spark {types[1].items() - types[0].items()}"
+                types, other_types = (
+                    {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+                    for found in (duckdb.read_parquet(str(one)) for one in (path, other_path))
+                )
+                if types != other_types:
+                    yield f"{path.name}: {types.items() - other_types.items()}, on Spark {other_types}"
