@@ -86,6 +86,10 @@ class DuckDB:
     def read_parquet(self, name: str, *paths: Path) -> None:
         self._connection.read_parquet([str(path) for path in sorted(paths)]).create_view(name, replace=True)
 
+    def read_numbered_parquet(self, name: str, path: Path) -> None:
+        """Make a Parquet file the relation `name`, with the place of each row, 0 the first, as `file_row_number`."""
+        self._connection.read_parquet(str(path), file_row_number=True).create_view(name, replace=True)
+
     def add_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         declared = ", ".join(f"{_quoted(column)} {_TYPES[kind]}" for column, kind in columns.items())
         self._connection.execute(f"create or replace table {_quoted(name)} ({declared})")
@@ -106,6 +110,11 @@ class DuckDB:
         """As every engine, with bound parameters besides: the files of `staging/` have some."""
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
         self._connection.execute(f"create or replace table {_quoted(name)} as {sql}", parameters)
+
+    def view(self, name: str, sql_file: str) -> None:
+        """Make `include/sql/<sql_file>` the relation `name`, asked anew each time it is read."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.execute(f"create or replace view {_quoted(name)} as {sql}")
 
     def append(self, name: str, sql_file: str) -> None:
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
