@@ -72,7 +72,7 @@ def test_blank_metrics_unknown_places_and_windows_are_the_same(
     ]
     # Neither place, operator nor device.
     lines += [f"{day:02}/10/2024 08:00:00,,,,,,4G,{day + 10},,\n" for day in range(1, 32)]
-    settings, month = build_month(HEADER + "".join(lines), {"sample_window": "4h"})
+    settings, month = build_month(HEADER + "".join(lines), {"window": "4h"})
     twin = twin_of(settings, tmp_path, MASTER)
     run_steps(twin, month, COMPUTED)
     assert list(differences(settings, twin, month)) == []
