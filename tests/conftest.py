@@ -41,8 +41,8 @@ def registry_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]:
-    """A month of one file, up to its checked report tables; quarantine and flags row by row beside them."""
+def build_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Settings, Month]]:
+    """A month of one file, up to its checked report tables."""
 
     def run(
         content: str | bytes,
@@ -52,7 +52,7 @@ def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]
         month: str = "2024-10",
         source: str = "ispeed",
         boundaries: Path | None = None,
-    ) -> Tables:
+    ) -> tuple[Settings, Month]:
         folder = tmp_path_factory.mktemp("month")
         policy = yaml.safe_load((INCLUDE / "policy.yaml").read_text(encoding="utf-8"))
         for name, value in (policy_overrides or {}).items():
@@ -71,7 +71,17 @@ def run_month(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tables]
         export.write_bytes(content.encode() if isinstance(content, str) else content)
         sync_registry(settings)
         run_steps(settings, key, BUILD)
-        return built_tables(settings, key)
+        return settings, key
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_month(build_month: Callable[..., tuple[Settings, Month]]) -> Callable[..., Tables]:
+    """The report tables of a month of one file; quarantine and flags row by row beside them."""
+
+    def run(*arguments: Any, **named: Any) -> Tables:
+        return built_tables(*build_month(*arguments, **named))
 
     return run
 

@@ -8,15 +8,16 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Connection, Context, Param, conf
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.errors import UserError
@@ -38,6 +39,7 @@ RETRIES: Final = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
 }
+SPARK_CONNECTION: Final = "ispeed_spark"
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
@@ -102,8 +104,26 @@ def month_of(context: Mapping[str, Any]) -> Month:
 
 
 def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
-    """What every step of a month takes: the settings, and the run's month."""
-    return Settings.from_environment(), month_of(context)
+    """What every step of a month takes: the settings, and the run's month.
+
+    Where Spark computes and `ISPEED_SPARK` names none, Airflow's connection `ispeed_spark` does.
+    """
+    settings = Settings.from_environment()
+    if settings.engine == "spark" and not settings.spark:
+        settings = replace(settings, spark=_spark_of_connection())
+    return settings, month_of(context)
+
+
+def _spark_of_connection() -> str:
+    """The master or remote that the connection means, however it was entered; nothing where there is none."""
+    try:
+        connection = Connection.get(SPARK_CONNECTION)
+    except AirflowNotFoundException:
+        return ""
+    host = connection.host or ""
+    if "://" not in host and not host.startswith(("local", "yarn")):
+        host = f"{'sc' if connection.conn_type == 'spark_connect' else 'spark'}://{host}"
+    return f"{host}:{connection.port}" if connection.port else host
 
 
 def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:

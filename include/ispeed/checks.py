@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ispeed.contracts import read_contract
 from ispeed.data_docs import Pages, describe
 from ispeed.drift import add_landed_elsewhere
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import CheckFailed
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
@@ -128,7 +128,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     if step["inputs"] != staging_inputs(contract, landing):
         raise RuntimeError(f"staging of {month} was made from other files or another contract: stage it again")
     policy = read_policy(settings.policy, month.last_day)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_chosen_engine(settings) as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
         add_policy(engine, policy, month)
         add_source_files(engine, step["files"])
@@ -228,19 +228,21 @@ def add_judged_measurement(engine: Engine) -> None:
 
     The latter is what of it is not in `quarantine_measurement`.
     """
-    engine.run(
-        "create or replace view judged_measurement as select staging_measurement.*, params.first_day, params.last_day, "
+    engine.create_view(
+        "judged_measurement",
+        "select staging_measurement.*, params.first_day, params.last_day, "
         "params.ping_max_ms, technology_policy.speed_max_mbps from staging_measurement cross join params "
-        "left join technology_policy on technology_policy.technology = staging_measurement.technology"
+        "left join technology_policy on technology_policy.technology = staging_measurement.technology",
     )
     _add_remaining(engine, "remaining_measurement", "judged_measurement")
 
 
 def add_judged_core(engine: Engine) -> None:
     """Make `judged_core`, the core beside what policy says of all of it."""
-    engine.run(
-        "create or replace view judged_core as select core_measurement.*, params.province_code as own_province_code, "
-        "params.location_accuracy_max_m from core_measurement cross join params"
+    engine.create_view(
+        "judged_core",
+        "select core_measurement.*, params.province_code as own_province_code, params.location_accuracy_max_m "
+        "from core_measurement cross join params",
     )
 
 
@@ -255,10 +257,11 @@ def add_suspects(engine: Engine, table: str, batch: str) -> None:
 
 
 def _add_remaining(engine: Engine, name: str, relation: str) -> None:
-    engine.run(
-        f"create or replace view {name} as select * from {relation} where not exists ("
+    engine.create_view(
+        name,
+        f"select * from {relation} where not exists ("
         "select 1 from quarantine_measurement where quarantine_measurement.source_file = "
-        f"{relation}.source_file and quarantine_measurement.row_number = {relation}.row_number)"
+        f"{relation}.source_file and quarantine_measurement.row_number = {relation}.row_number)",
     )
 
 
@@ -292,8 +295,8 @@ def run_suite(
                 log.log(level, "%s: %s: %s rows, such as %s", table, rule.description_vi, result.n_rows, examples)
                 if rule.on_failure in ("quarantine", "flag") and rows is not None:
                     query = _over(rule, (suspects if is_of_suspects else batch) or table)
-                    engine.run(
-                        f"insert into {rows} select source_file, row_number, ? from ({query}) as failing", [rule.reason]
+                    engine.append_query(
+                        rows, f"select source_file, row_number, ? as reason from ({query}) as failing", [rule.reason]
                     )
             results.append(result)
     # Also of a month that stops: there its pages are needed most.
@@ -334,19 +337,14 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
     import great_expectations as gx  # five seconds to import: only where checks run
     from great_expectations.expectations.registry import get_expectation_impl
 
-    from ispeed.gx_duckdb import register_dialect
-
     # It tells of a documentation folder at each start, which says nothing to who reads the run's log.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-    register_dialect()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_sql("scratch", connection_string=f"duckdb:///{engine.database}")
-    batch = source.add_table_asset(relation, table_name=relation).add_batch_definition_whole_table("all").get_batch()
 
     def validate(rule: Rule) -> tuple[CheckResult, Any]:
         expectation = get_expectation_impl(rule.type)(**rule.kwargs, severity=rule.severity, description=describe(rule))
-        outcome = batch.validate(expectation)
+        outcome = batch().validate(expectation)
         # A rule that crashed is one that did not pass, whatever its severity.
         crash = next((info for info in _crashes(outcome.exception_info)), None)
         if crash is not None:
@@ -365,10 +363,8 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
         )
         return result, outcome
 
-    try:
+    with engine.batch(context, relation) as batch:
         yield validate
-    finally:
-        source.get_engine().dispose()
 
 
 def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
@@ -379,7 +375,9 @@ def _crashes(exception_info: dict[str, Any]) -> Iterator[str]:
 
 
 def _examples(engine: Engine, query: str) -> tuple[str, ...]:
-    return tuple(_place(row) for row in engine.rows(f"select * from ({query}) as failing order by all limit 3"))
+    return tuple(
+        _place(row) for row in engine.rows(f"select * from ({query}) as failing order by all nulls last limit 3")
+    )
 
 
 def _place(row: Row) -> str:

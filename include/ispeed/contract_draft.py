@@ -29,7 +29,7 @@ from ispeed.column_look import (
 from ispeed.column_meaning import FIGURES, TECHNOLOGIES, Meaning, meanings_of, rivals_of
 from ispeed.contract_preview import PLACEHOLDERS, TIME_FORMAT, landed_alone, one_line
 from ispeed.contracts import COLUMNS, CONSTANTS, REQUIRED
-from ispeed.engine import Engine, open_engine
+from ispeed.engine import DuckDB, open_engine
 from ispeed.errors import UserError
 from ispeed.export_look import Look, look_at
 from ispeed.landing import read_landing
@@ -101,7 +101,7 @@ class _Part:
     doubts: Sequence[str]
 
 
-def _read_part(engine: Engine, look: Look, is_one_of_many: bool) -> _Part:
+def _read_part(engine: DuckDB, look: Look, is_one_of_many: bool) -> _Part:
     meanings = meanings_of(look.columns, _known_values(engine))
     doubts = list(look.doubts)
     figures = [meaning.column for name, meaning in meanings.items() if name in FIGURES]
@@ -190,7 +190,7 @@ def _sketched(column: Column) -> str:
 # Values --------------------------------------------------------------------------------------------------------------
 
 
-def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, dict[str, str]], list[str]]:
+def _values(engine: DuckDB, meanings: Mapping[str, Meaning]) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Spellings of technologies, operators and provinces that we know the meaning of, and doubts on the others."""
     values: dict[str, dict[str, str]] = {}
     doubts = []
@@ -231,7 +231,7 @@ def _values(engine: Engine, meanings: Mapping[str, Meaning]) -> tuple[dict[str, 
     return values, doubts
 
 
-def _known_values(engine: Engine) -> dict[str, Callable[[str], bool]]:
+def _known_values(engine: DuckDB) -> dict[str, Callable[[str], bool]]:
     """How to know a value of ours by itself, for the columns of words of which the registry or the policy knows all.
 
     Districts come first: since 07/2025 there are communes by their names.
@@ -270,11 +270,11 @@ def _apart(text: str) -> str:
     return f" {' '.join(re.findall('[a-z0-9]+', _plain(text)))} "
 
 
-def _operators(engine: Engine) -> dict[str, str]:
+def _operators(engine: DuckDB) -> dict[str, str]:
     return {row["spelling"]: row["brand"] for row in engine.rows("select spelling, brand from operator")}
 
 
-def _provinces(engine: Engine) -> dict[str, str]:
+def _provinces(engine: DuckDB) -> dict[str, str]:
     """The code of each province by its name, without Tỉnh, with accents and without."""
     rows = engine.rows("select distinct province_name, province_code from commune where province_name is not null")
     return {

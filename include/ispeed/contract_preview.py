@@ -17,7 +17,7 @@ import yaml
 from ispeed.checks import add_policy, add_row_reasons
 from ispeed.contracts import REQUIRED, read_contract
 from ispeed.core import match_measurements
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import DuckDB, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.landing import land
 from ispeed.months import Month
@@ -96,7 +96,7 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _unread(engine: Engine) -> list[str]:
+def _unread(engine: DuckDB) -> list[str]:
     """How many rows would be put aside as unreadable or for lack of what is required, and why."""
     absent = " or ".join(f"{column} is null" for column in REQUIRED)
     (counts,) = engine.rows(
@@ -114,7 +114,7 @@ def _unread(engine: Engine) -> list[str]:
     ]
 
 
-def _unknown(engine: Engine, settings: Settings, month: Month, registry: Path) -> list[str]:
+def _unknown(engine: DuckDB, settings: Settings, month: Month, registry: Path) -> list[str]:
     """How many rows name a technology, an operator or a commune that nobody knows on their day."""
     policy = read_policy(settings.policy, date.max)
     read_registry(engine, registry)

@@ -17,7 +17,7 @@ from ispeed.checks import (
     stop_where_critical,
 )
 from ispeed.data_docs import Pages
-from ispeed.engine import Engine, open_engine
+from ispeed.engine import Engine, open_chosen_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
@@ -41,7 +41,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
     require_same(month, quarantine, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "check_staging")
     require_passed(month, quarantine["results"])
     folder = settings.lake_of("core", month)
-    with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
+    with month_lock(settings, month), replaced_folder(folder) as new, open_chosen_engine(settings) as engine:
         read_staging(engine, settings, month)
         add_policy(engine, policy, month)
         # The registry may be replaced before the reports are built: what this month stands on stays beside it.

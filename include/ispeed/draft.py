@@ -17,7 +17,7 @@ import ispeed
 from ispeed.checks import require_passed, row_reasons
 from ispeed.data_docs import Pages
 from ispeed.database import Database
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import DuckDB, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.integrity import fewest_cases
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
@@ -386,7 +386,7 @@ def write_manifest(
     write_json(folder / "manifest.json", manifest)
 
 
-def _write_quarantine(engine: Engine, settings: Settings, month: Month, path: Path) -> None:
+def _write_quarantine(engine: DuckDB, settings: Settings, month: Month, path: Path) -> None:
     """Write the quarantined rows for those who mend the export, without device ids, whole or hashed.
 
     A record that could not be split into fields has no text here: its line may hold the device id in any place.

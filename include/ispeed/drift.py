@@ -44,8 +44,9 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
         core = settings.lake_of("core", earlier) / "core_measurement.parquet"
         if core.exists():
             engine.read_parquet("earlier_measurement", core)
-            engine.run(
-                "insert into compared_device select ?, network, device_hash, count(*) from earlier_measurement "
+            engine.append_query(
+                "compared_device",
+                "select ? as month, network, device_hash, count(*) as n_measurements from earlier_measurement "
                 "group by network, device_hash",
                 [earlier.first_day],
             )

@@ -15,6 +15,14 @@ from ispeed.months import Month
 from ispeed.records import read_records
 from ispeed.settings import Settings
 
+_ORIGINAL = {
+    "source_file": "text",
+    "row_number": "integer",
+    "original_text": "text",
+    "is_raw_line": "boolean",
+    "undeclared_text": "text",
+}
+
 
 def add_originals(
     engine: Engine,
@@ -32,14 +40,14 @@ def add_originals(
     which each line is a record, only the lines that are wanted are read.
     """
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
-    with tempfile.TemporaryDirectory(prefix="ispeed-") as scratch, reading_process(settings) as process:
+    target = settings.lake_of("quarantine", month)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # In the lake, since all machines that compute see it; what a killed run leaves of it goes with the next one.
+    scratch_folder = tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent)
+    with scratch_folder as scratch, reading_process(settings) as process:
         wanted = Path(scratch) / "wanted.parquet"
         engine.write_parquet("select source_file, row_number from quarantine_measurement", wanted)
-        engine.run(
-            "create or replace table original "
-            "(source_file varchar, row_number bigint, original_text varchar, is_raw_line boolean, "
-            "undeclared_text varchar)"
-        )
+        engine.add_rows("original", _ORIGINAL, [])
         for file in landing.sources(settings, month):
             if file.source_file in quarantined:
                 found = Path(scratch) / "found.parquet"
@@ -48,14 +56,15 @@ def add_originals(
                     file.source_file, _write_originals, settings, month, contract, file, is_by_line, wanted, found
                 )
                 engine.read_parquet("found", found)
-                engine.run("insert into original select * from found")
-    engine.run(
-        "create or replace table quarantine_original as select quarantine_measurement.*, "
+                engine.append_query("original", f"select {', '.join(_ORIGINAL)} from found")
+    engine.create_from_query(
+        "quarantine_original",
+        "select quarantine_measurement.*, "
         "staging_measurement.read_error as detail, staging_measurement.device_hash, original.original_text, "
         "coalesce(original.is_raw_line, true) as is_raw_line, original.undeclared_text "
         "from quarantine_measurement "
         "inner join staging_measurement using (source_file, row_number) "
-        "left join original using (source_file, row_number)"
+        "left join original using (source_file, row_number)",
     )
 
 

@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from ispeed.contracts import COLUMNS, UNITS, Contract, Shape
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records import Headers
@@ -63,7 +63,7 @@ def may_be_plain(contract: Contract, shape: Shape) -> bool:
 
 
 def write_plain_rows(
-    engine: Engine,
+    engine: DuckDB,
     settings: Settings,
     month: Month,
     contract: Contract,
@@ -106,7 +106,7 @@ def write_plain_rows(
 
 
 def _parse(
-    engine: Engine,
+    engine: DuckDB,
     contract: Contract,
     shape: Shape,
     path: Path,
@@ -144,7 +144,7 @@ def _parse(
     engine.run(statement, values)
 
 
-def _map_values(engine: Engine, contract: Contract, records: Path) -> None:
+def _map_values(engine: DuckDB, contract: Contract, records: Path) -> None:
     """Make `plain_record`, with the values that the contract says its texts mean."""
     engine.read_numbered_parquet("parsed_record", records)
     replaced, joined = [], []
@@ -156,7 +156,7 @@ def _map_values(engine: Engine, contract: Contract, records: Path) -> None:
     engine.run(f"create or replace view plain_record as select {all_columns} from parsed_record {' '.join(joined)}")
 
 
-def _number(engine: Engine, lines: Lines) -> Places | None:
+def _number(engine: DuckDB, lines: Lines) -> Places | None:
     """Make `numbered_record`. Returns the lines left to the exact reader; None where a line is in no record."""
     rejects = engine.rows("select line, list(error_type) as errors from reject_errors group by line")
     rejected = np.array(sorted(row["line"] for row in rejects), dtype=np.int64)
@@ -186,7 +186,7 @@ def _beside(line: int, lines: Lines) -> list[int]:
     return [number for number in (before, behind) if 1 < number <= lines.n_lines]
 
 
-def _write(engine: Engine, left: Places, parameters: Mapping[str, Any], target: Path) -> int:
+def _write(engine: DuckDB, left: Places, parameters: Mapping[str, Any], target: Path) -> int:
     engine.add_rows("left_line", {"number": "integer"}, [(number,) for number in left.tolist()])
     sql = (INCLUDE / "sql" / "staging" / "plain_measurement.sql").read_text(encoding="utf-8")
     engine.run(

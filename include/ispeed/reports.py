@@ -13,7 +13,7 @@ from ispeed.core import read_staging, require_same
 from ispeed.data_docs import Pages
 from ispeed.database import Database
 from ispeed.drift import add_month_drift
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.integrity import add_integrity
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.months import Month
@@ -45,7 +45,7 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     staging = read_step(settings, "staging", month, "stage")
     require_same(month, core, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "build_core")
     require_passed(month, core["results"])
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_chosen_engine(settings) as engine:
         _read_core(engine, settings, month, policy)
         for name in _STEPS:
             engine.create(name, f"report/{name}.sql")
@@ -109,7 +109,7 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     read_step(settings, "report", month, "build_reports")
     folder = settings.lake_of("report", month)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_chosen_engine(settings) as engine:
         _read_core(engine, settings, month, policy)
         for table in REPORT_TABLES:
             engine.read_parquet(table.name, folder / f"{table.name}.parquet")

@@ -27,7 +27,7 @@ from ispeed.draft import (
     write_csv,
     write_manifest,
 )
-from ispeed.engine import Engine, Row, open_engine
+from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
@@ -130,7 +130,7 @@ def _build(settings: Settings, database: Database, month: Month, day: date, poli
     """Write the restated core, tables and checks to `folder`. Raises `CheckFailed` at a critical check."""
     report = read_step(settings, "report", month, "build_reports")
     require_same(month, report["core"], read_step(settings, "core", month, "build_core"), "build_reports")
-    with open_engine() as engine:
+    with open_chosen_engine(settings) as engine:
         # The registry of now: the one that the month stands on may not know yet what became of its communes.
         registry = copy_registry(settings, folder / "registry")
         read_registry(engine, folder / "registry")

@@ -14,6 +14,7 @@ from ispeed.months import Month
 
 PROJECT = Path(__file__).resolve().parents[2]
 INCLUDE = PROJECT / "include"
+ENGINES = ("duckdb", "spark")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Settings:
     policy: Path
     device_key: str
     engine: str
+    spark: str = ""
     boundaries: Path | None = None
     settle_seconds: float = 60.0
     wait_seconds: float = 7 * 24 * 3600.0
@@ -66,8 +68,8 @@ class Settings:
             return value
 
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
-        if engine != "duckdb":
-            raise UserError("setting ISPEED_ENGINE", engine, "duckdb", "unset it; other engines are not built yet")
+        if engine not in ENGINES:
+            raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
         database = environment.get("ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
         return cls(
             exports=folder("ISPEED_EXPORTS", var / "exports"),
@@ -80,6 +82,7 @@ class Settings:
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
             device_key=environment.get("ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
             engine=engine,
+            spark=environment.get("ISPEED_SPARK") or "",
             boundaries=folder("ISPEED_BOUNDARIES", Path()) if environment.get("ISPEED_BOUNDARIES") else None,
             settle_seconds=number("ISPEED_SETTLE_SECONDS", cls.settle_seconds, "seconds"),
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),

@@ -14,7 +14,7 @@ import duckdb
 
 from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract, timestamp_pattern
-from ispeed.engine import Engine, open_engine
+from ispeed.engine import DuckDB, open_engine
 from ispeed.lake import month_lock, replaced_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
 from ispeed.months import Month
@@ -99,7 +99,7 @@ def _stage_file(settings: Settings, month: Month, contract: Contract, file: Land
 
 
 def _read_measurements(
-    engine: Engine,
+    engine: DuckDB,
     settings: Settings,
     month: Month,
     contract: Contract,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ispeed.contracts import Contract
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.text import fold
 
 
 def value_pairs(
-    engine: Engine, contract: Contract, relation: str, columns: Sequence[str]
+    engine: DuckDB, contract: Contract, relation: str, columns: Sequence[str]
 ) -> dict[str, list[tuple[str, str]]]:
     """By column, (text found, what it means) for the texts of a relation that mean another.
 

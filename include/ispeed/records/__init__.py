@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ispeed.contracts import COLUMNS, Contract
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
@@ -27,7 +27,7 @@ _READERS = {
 
 
 def read_records(
-    engine: Engine,
+    engine: DuckDB,
     settings: Settings,
     month: Month,
     contract: Contract,
@@ -69,12 +69,12 @@ def read_records(
     return headers
 
 
-def define_macros(engine: Engine) -> None:
+def define_macros(engine: DuckDB) -> None:
     """Make what staging's SQL calls on known to the engine."""
     engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
 
 
-def _reject_long_fields(engine: Engine, settings: Settings) -> None:
+def _reject_long_fields(engine: DuckDB, settings: Settings) -> None:
     too_long = " or ".join(f"strlen({column}) > $bytes_max" for column in COLUMNS)
     engine.run(
         f"update source_record set reject_message = $message where reject_message is null and ({too_long})",

@@ -21,7 +21,7 @@ import duckdb
 
 from ispeed.archives import Readable, is_packed, opened
 from ispeed.contracts import COLUMNS, Contract, Shape
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
@@ -53,7 +53,7 @@ class PlainText:
 
 
 def read_delimited(
-    engine: Engine,
+    engine: DuckDB,
     settings: Settings,
     month: Month,
     contract: Contract,
@@ -124,7 +124,7 @@ def _selected(settings: Settings, month: Month, file: LandedFile, lines: Places 
         yield target
 
 
-def _read_text(engine: Engine, source_file: str, path: Path, shape: Shape, names: Sequence[str]) -> None:
+def _read_text(engine: DuckDB, source_file: str, path: Path, shape: Shape, names: Sequence[str]) -> None:
     """Make `read_text` of the records that fit, numbered by place, and `source_reject` of the others."""
     engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
     try:
@@ -156,7 +156,7 @@ def _read_text(engine: Engine, source_file: str, path: Path, shape: Shape, names
     )
 
 
-def _account_for_lines(engine: Engine, source_file: str, shape: Shape, names: Sequence[str], n_lines: int) -> None:
+def _account_for_lines(engine: DuckDB, source_file: str, shape: Shape, names: Sequence[str], n_lines: int) -> None:
     """Refuse a text in which a record took in others, or in which one of the lines is in no record."""
     breaks_in = "length({0}) - length(replace({0}, chr(10), ''))"
     n_least = len(names) - 1  # delimiters in a record; a line of a text has not half as many
@@ -194,14 +194,14 @@ def _account_for_lines(engine: Engine, source_file: str, shape: Shape, names: Se
         raise _swallowing(source_file, next(undecoded, n_records + 2), abs(n_lost) - 1)
 
 
-def _n_rejected(engine: Engine, up_to_row: int | None = None) -> int:
+def _n_rejected(engine: DuckDB, up_to_row: int | None = None) -> int:
     count: int = engine.value(
         "select count(distinct line) from source_reject where line <= coalesce($row, line)", {"row": up_to_row}
     )
     return count
 
 
-def _row_number(engine: Engine, place: int) -> int:
+def _row_number(engine: DuckDB, place: int) -> int:
     before, number = 0, place + 1
     while number != before:
         before, number = number, place + 1 + _n_rejected(engine, number)
@@ -218,7 +218,7 @@ def _swallowing(source_file: str, row_number: int, n_lines: int) -> UserError:
 
 
 def _create_source_text(
-    engine: Engine,
+    engine: DuckDB,
     contract: Contract,
     shape: Shape,
     names: Sequence[str],
@@ -261,7 +261,7 @@ def _create_source_text(
     engine.run(statement, {name: value for name, value in parameters.items() if f"${name}" in statement})
 
 
-def _reject_neighbours_of_fragments(engine: Engine, shape: Shape) -> None:
+def _reject_neighbours_of_fragments(engine: DuckDB, shape: Shape) -> None:
     """A line with one field may be the end of the last field above it, or the start of the first one below it."""
     engine.run(
         "create or replace table fragment as select row_number from source_record "

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from ispeed.contracts import CODES, COLUMNS, Contract, Shape
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
@@ -23,27 +23,27 @@ _NESTED_MAX = 10_000
 
 
 def read_json(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+    engine: DuckDB, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a file with an array of objects the relation `source_record`, numbered from 1 by place in the array."""
     return _read(engine, settings, month, contract, file, with_undeclared, load_array)
 
 
 def read_json_lines(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+    engine: DuckDB, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a file with one object a line the relation `source_record`, numbered by line from 1."""
     return _read(engine, settings, month, contract, file, with_undeclared, load_lines)
 
 
 def _read(
-    engine: Engine,
+    engine: DuckDB,
     settings: Settings,
     month: Month,
     contract: Contract,
     file: LandedFile,
     with_undeclared: bool,
-    load: Callable[[Engine, str], None],
+    load: Callable[[DuckDB, str], None],
 ) -> Headers:
     shape = contract.shape_of(file.source_file)
     # An array may have empty lines anywhere, and a control character nowhere.
@@ -68,7 +68,7 @@ def _read(
     return describe_headers(contract, found, columns)
 
 
-def read_keys(engine: Engine) -> list[str]:
+def read_keys(engine: DuckDB) -> list[str]:
     """The keys of all objects in `json_record`, by the first record that has them."""
     rows = engine.rows(
         "select key, min(row_number) as first_row from "
@@ -96,7 +96,7 @@ def _refuse_open_array(source_file: str, path: Path) -> None:
         )
 
 
-def load_array(engine: Engine, path: str) -> None:
+def load_array(engine: DuckDB, path: str) -> None:
     """Make an array of objects the relation `json_record`: row_number, record, and what cannot be read."""
     engine.run(
         "create or replace table json_record as select row_number() over () as row_number, "
@@ -108,7 +108,7 @@ def load_array(engine: Engine, path: str) -> None:
     )
 
 
-def load_lines(engine: Engine, path: str) -> None:
+def load_lines(engine: DuckDB, path: str) -> None:
     """Make one object a line the relation `json_record`, as `load_array` does."""
     engine.run("drop table if exists reject_errors; drop table if exists reject_scans")
     # One column that nothing ends but the line: the unit separator must be written \u001f inside JSON.
@@ -137,7 +137,7 @@ def load_lines(engine: Engine, path: str) -> None:
 
 
 def _extract(
-    engine: Engine, contract: Contract, shape: Shape, key_of: dict[str | None, str], with_undeclared: bool
+    engine: DuckDB, contract: Contract, shape: Shape, key_of: dict[str | None, str], with_undeclared: bool
 ) -> None:
     """Fields by key. An object that holds a key twice, or something nested where a field belongs, cannot be read."""
     present = [column for column in COLUMNS if column in key_of]

@@ -10,7 +10,7 @@ import duckdb
 
 from ispeed.archives import check_expansion, unpacked_path
 from ispeed.contracts import CODES, COLUMNS, Contract
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
@@ -30,7 +30,7 @@ _EXACT_MAX = {"FLOAT": 1e7, "DOUBLE": 1e15}
 
 
 def read_parquet(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+    engine: DuckDB, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make a Parquet file the relation `source_record`: numbers with the declared decimal mark, times in the first
     declared format and the contract's zone.
@@ -45,7 +45,7 @@ def read_parquet(
 
 @contextmanager
 def opened_parquet(
-    engine: Engine, settings: Settings, month: Month, file: LandedFile
+    engine: DuckDB, settings: Settings, month: Month, file: LandedFile
 ) -> Iterator[tuple[Path, dict[str, str]]]:
     """A Parquet file within bounds, and DuckDB's type of each column. Raises `UserError` where it is damaged."""
     with unpacked_path(settings, month, file) as path:
@@ -82,7 +82,7 @@ def _unreadable(file: LandedFile, found: str) -> UserError:
     )
 
 
-def _column_names(engine: Engine, path: str) -> list[str]:
+def _column_names(engine: DuckDB, path: str) -> list[str]:
     """The names as the file gives them; DuckDB would call the second Mã xã of a file Mã xã_1, which nobody declares."""
     names, n_nested = [], 0
     for row in engine.rows("select name, num_children from parquet_schema($path)", {"path": path})[1:]:
@@ -94,7 +94,7 @@ def _column_names(engine: Engine, path: str) -> list[str]:
     return names
 
 
-def _text_bytes(engine: Engine, path: str, types: list[str]) -> int:
+def _text_bytes(engine: DuckDB, path: str, types: list[str]) -> int:
     """How much text the file makes. A long one that is there once may stand in every row of a column."""
     names = [f"column_{place}" for place in range(len(types))]
     texts = [f"coalesce(sum(strlen({name})), 0)" for name, kind in zip(names, types, strict=True) if kind == "VARCHAR"]
@@ -107,7 +107,7 @@ def _text_bytes(engine: Engine, path: str, types: list[str]) -> int:
 
 
 def _extract(
-    engine: Engine,
+    engine: DuckDB,
     contract: Contract,
     file: LandedFile,
     path: str,

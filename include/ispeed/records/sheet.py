@@ -23,7 +23,7 @@ from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from ispeed.archives import check_expansion, checked_zip, unpacked_path
 from ispeed.contracts import COLUMNS, Contract, Shape
-from ispeed.engine import Engine
+from ispeed.engine import DuckDB
 from ispeed.errors import UserError
 from ispeed.landing import LandedFile
 from ispeed.months import Month
@@ -46,7 +46,7 @@ _ROW, _MERGED = f"{SHEET_MAIN_NS} row", f"{SHEET_MAIN_NS} mergeCell"
 
 
 def read_sheet(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+    engine: DuckDB, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
 ) -> Headers:
     """Make the declared sheet the relation `source_record`.
 

@@ -116,20 +116,21 @@ compared as (
     select network, 'new_device_share' as indicator, '' as part, value, cast(null as double) as typical, 0 as n_months
     from new_device_share
 ),
+-- Rounded as decimals: at a half, engines round doubles each in their way.
 written as (
     select
         *,
         case
-            when indicator = 'volume' then cast(cast(value as bigint) as varchar(20))
+            when indicator = 'volume' then cast(cast(round(cast(value as decimal(18, 6)), 0) as bigint) as varchar(20))
             when indicator = 'download_median'
-                then replace(cast(cast(value as decimal(18, 2)) as varchar(20)), '.', ',') || ' Mbps'
-            else replace(cast(cast(value * 100 as decimal(18, 1)) as varchar(20)), '.', ',') || '%'
+                then replace(cast(cast(round(cast(value as decimal(18, 6)), 2) as decimal(18, 2)) as varchar(20)), '.', ',') || ' Mbps'
+            else replace(cast(cast(round(cast(value * 100 as decimal(18, 6)), 1) as decimal(18, 1)) as varchar(20)), '.', ',') || '%'
         end as value_vi,
         case
-            when indicator = 'volume' then cast(cast(typical as bigint) as varchar(20))
+            when indicator = 'volume' then cast(cast(round(cast(typical as decimal(18, 6)), 0) as bigint) as varchar(20))
             when indicator = 'download_median'
-                then replace(cast(cast(typical as decimal(18, 2)) as varchar(20)), '.', ',') || ' Mbps'
-            else replace(cast(cast(typical * 100 as decimal(18, 1)) as varchar(20)), '.', ',') || '%'
+                then replace(cast(cast(round(cast(typical as decimal(18, 6)), 2) as decimal(18, 2)) as varchar(20)), '.', ',') || ' Mbps'
+            else replace(cast(cast(round(cast(typical * 100 as decimal(18, 6)), 1) as decimal(18, 1)) as varchar(20)), '.', ',') || '%'
         end as typical_vi
     from compared
 ),

@@ -1,0 +1,89 @@
+"""DuckDB and Spark: the same tables, quarantine, flags, and checks with the same counts, bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ispeed.months import Month
+from ispeed.settings import Settings
+from pipeline import PublishedDemo, run_steps
+from reference.test_corner_cases import HEADER
+from reference.test_hand_worked import ROWS as HAND_WORKED
+from spark.on_spark import COMPUTED, QUICK, differences, needs_spark, twin_of
+
+pytestmark = needs_spark
+REFERENCE = Path(__file__).parents[1] / "reference"
+MASTER = "local[2]"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    """One session for all: the engine uses the one that is there."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(MASTER)
+    for name, value in QUICK.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    yield
+    spark.stop()
+
+
+@pytest.fixture(scope="module")
+def demo_twin(published_demo: PublishedDemo, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return twin_of(published_demo.settings, tmp_path_factory.mktemp("spark"), MASTER)
+
+
+@pytest.mark.parametrize("month", ["2024-08", "2024-09", "2024-10"])
+def test_a_demo_month_is_the_same(published_demo: PublishedDemo, demo_twin: Settings, month: str) -> None:
+    run_steps(demo_twin, Month.parse(month), COMPUTED)
+    assert list(differences(published_demo.settings, demo_twin, Month.parse(month))) == []
+
+
+def test_a_month_worked_by_hand_is_the_same(build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path) -> None:
+    settings, month = build_month(HAND_WORKED, {"publish_minimum": 1, "device_minimum": 1})
+    twin = twin_of(settings, tmp_path, MASTER)
+    run_steps(twin, month, COMPUTED)
+    assert list(differences(settings, twin, month)) == []
+
+
+def test_forty_rows_are_put_aside_and_flagged_the_same(
+    build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path
+) -> None:
+    settings, month = build_month((REFERENCE / "forty_rows.csv").read_bytes(), registry=REFERENCE / "registry")
+    twin = twin_of(settings, tmp_path, MASTER)
+    run_steps(twin, month, COMPUTED)
+    assert list(differences(settings, twin, month)) == []
+
+
+def test_blank_metrics_unknown_places_and_windows_are_the_same(
+    build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path
+) -> None:
+    lines = [
+        f"{day:02}/10/2024 {hour:02}:59:59,D{device},MAU-22366-A,56,22366,Viettel,4G,{50 + device / 3:.3f},"
+        f"{9 if device == 0 else ''},{device + 1}\n"
+        for day in range(1, 7)
+        for device in range(6)
+        for hour in (3, 4)
+    ]
+    # Neither place, operator nor device.
+    lines += [f"{day:02}/10/2024 08:00:00,,,,,,4G,{day + 10},,\n" for day in range(1, 32)]
+    settings, month = build_month(HEADER + "".join(lines), {"window": "4h"})
+    twin = twin_of(settings, tmp_path, MASTER)
+    run_steps(twin, month, COMPUTED)
+    assert list(differences(settings, twin, month)) == []
+
+
+def test_a_difference_is_seen(published_demo: PublishedDemo, demo_twin: Settings) -> None:
+    path = demo_twin.lake_of("report", Month(2024, 8)) / "report_province_month.parquet"
+    import duckdb
+
+    rows = duckdb.read_parquet(str(path)).project("* replace (download_mbps_median + 0.01 as download_mbps_median)")
+    rows.to_table("changed")
+    duckdb.table("changed").write_parquet(str(path))
+    found = list(differences(published_demo.settings, demo_twin, Month(2024, 8)))
+    assert found and all("download_mbps_median" in line for line in found)
