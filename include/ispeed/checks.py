@@ -108,7 +108,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     if step["inputs"] != staging_inputs(contract, landing):
         raise RuntimeError(f"staging of {month} was made from other files or another contract: stage it again")
     policy = read_policy(settings.policy, month.last_day)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         engine.read_parquet("staging_measurement", *settings.lake_of("staging", month).glob("*.parquet"))
         add_policy(engine, policy, month)
         add_source_files(engine, step["files"])

@@ -39,7 +39,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
     require_same(month, quarantine, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "check_staging")
     require_passed(month, quarantine["results"])
     folder = settings.lake_of("core", month)
-    with month_lock(settings, month), replaced_folder(folder) as new, open_engine() as engine:
+    with month_lock(settings, month), replaced_folder(folder) as new, open_engine(settings.memory_bytes) as engine:
         read_staging(engine, settings, month)
         add_policy(engine, policy, month)
         # The registry may be replaced before the reports are built: what this month stands on stays beside it.

@@ -72,7 +72,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         )
     require_passed(month, json.loads(noted.read_text(encoding="utf-8")))
     database = Database(settings.database_url)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = _noted_checks(settings, month)
         origin = origin_of(policy, report, checks)
@@ -126,7 +126,7 @@ def read_draft(settings: Settings, month: Month) -> Draft:
 
 def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables:
     """The report tables of the draft, with their revision, as they go into the reports database."""
-    with open_engine() as engine:
+    with open_engine(settings.memory_bytes) as engine:
         tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
     for rows in tables.values():
         for row in rows:

@@ -43,7 +43,7 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     staging = read_step(settings, "staging", month, "stage")
     require_same(month, core, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "build_core")
     require_passed(month, core["results"])
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         _read_core(engine, settings, month, policy)
         for name in _STEPS:
             engine.create(name, f"report/{name}.sql")
@@ -87,7 +87,7 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
     policy = read_policy(settings.policy, month.last_day)
     read_step(settings, "report", month, "build_reports")
     folder = settings.lake_of("report", month)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         _read_core(engine, settings, month, policy)
         for table in REPORT_TABLES:
             engine.read_parquet(table.name, folder / f"{table.name}.parquet")

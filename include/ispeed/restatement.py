@@ -130,7 +130,7 @@ def _build(settings: Settings, database: Database, month: Month, day: date, poli
     """Write the restated core, tables and checks to `folder`. Raises `CheckFailed` at a critical check."""
     report = read_step(settings, "report", month, "build_reports")
     require_same(month, report["core"], read_step(settings, "core", month, "build_core"), "build_reports")
-    with open_engine() as engine:
+    with open_engine(settings.memory_bytes) as engine:
         # The registry of now: the one that the month stands on may not know yet what became of its communes.
         registry = copy_registry(settings, folder / "registry")
         read_registry(engine, folder / "registry")

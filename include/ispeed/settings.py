@@ -39,6 +39,7 @@ class Settings:
     field_bytes_max: int = 100_000
     archive_members_max: int = 1_000
     expansion_max: int = 100
+    memory_bytes: int = 1_500_000_000
     read_memory_bytes: int = 3_000_000_000
     read_seconds: float = 3600.0
 
@@ -89,6 +90,7 @@ class Settings:
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
             archive_members_max=int(number("ISPEED_ARCHIVE_MEMBERS_MAX", cls.archive_members_max, "members")),
             expansion_max=int(number("ISPEED_EXPANSION_MAX", cls.expansion_max, "times")),
+            memory_bytes=int(number("ISPEED_MEMORY_BYTES", cls.memory_bytes, "bytes")),
             read_memory_bytes=int(number("ISPEED_READ_MEMORY_BYTES", cls.read_memory_bytes, "bytes")),
             read_seconds=number("ISPEED_READ_SECONDS", cls.read_seconds, "seconds"),
         )
