@@ -14,8 +14,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
-from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, task
+from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -122,6 +122,11 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `@task(…)`, for a step of ours: a `UserError` ends it at once."""
+    return lambda function: task(**arguments)(no_retry_on_user_error(function))
+
+
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
     """Give the asset's event the month where the run has no partition key, so that the next DAG runs for it too.
 
@@ -164,7 +169,7 @@ class CheckOperator(DecoratedOperator, PythonOperator):
     """A Python task that runs checks, with links to the pages that tell what they found."""
 
     operator_extra_links = (QualityLink(), DataDocsLink())
-    custom_operator_name = "@check_task"
+    custom_operator_name = "@check_step"
     context: Context
 
     def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
@@ -177,9 +182,10 @@ class CheckOperator(DecoratedOperator, PythonOperator):
         return super().execute(context)
 
 
-def check_task(**arguments: Any) -> TaskDecorator:
-    """As `@task(…)`, for a task that runs checks."""
-    return task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
+def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `@step(…)`, for one that runs checks."""
+    check_task = task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
+    return lambda function: check_task(no_retry_on_user_error(function))
 
 
 class ExportTrigger(BaseTrigger):

@@ -94,7 +94,10 @@ def _failure_text(services: Services, dag_id: str, run_id: str, state: str = "fa
     for task in services.request("GET", path)["task_instances"]:
         if task["state"] != state:
             continue
-        log = services.request("GET", f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true")
+        log = services.request(
+            "GET",
+            f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true&map_index={task['map_index']}",
+        )
         for line in reversed(log["content"]):
             if line.get("level") in ("error", "critical"):
                 details = line.get("error_detail") or [{}]

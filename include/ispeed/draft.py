@@ -26,7 +26,8 @@ from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
 from ispeed.publication import published_origin
 from ispeed.reports import read_report
-from ispeed.settings import INCLUDE, Settings
+from ispeed.rules import rules_fingerprint, sha256_of
+from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Change, CheckLine, Content, IntegrityPolicy, SourceFile, WorkbookPolicy
@@ -139,15 +140,10 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
 
     What is told of a month beside others (drift, a file of two months) may change with those: it counts as it is shown.
     """
-    rules = {
-        str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
-        for path in sorted(INCLUDE.glob(pattern))
-    }
     return {
         "inputs": report["core"]["inputs"],
         "policy": policy.fingerprint,
-        "rules": sha256_of(rules),
+        "rules": rules_fingerprint(),
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
@@ -268,7 +264,7 @@ def _content(
     changes: Sequence[Change],
     causes: Sequence[str],
 ) -> Content:
-    staging = read_step(settings, "staging", month, "stage")
+    staging = read_step(settings, "staging", month, "stage_files")
     files = staging["files"]
     return Content(
         month=month,
@@ -460,8 +456,3 @@ def _data_package(tables: Sequence[Table], content: Content) -> dict[str, Any]:
             for table in tables
         ],
     }
-
-
-def sha256_of(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -18,9 +18,12 @@ from ispeed.settings import Settings
 
 
 @contextmanager
-def month_lock(settings: Settings, month: Month) -> Iterator[None]:
-    """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself."""
-    with _lock(settings, str(month), fcntl.LOCK_EX):
+def month_lock(settings: Settings, month: Month, *, to_replace: bool = True) -> Iterator[None]:
+    """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself.
+
+    One step may replace what the month has; steps that only add to it, under names of their own, may do so together.
+    """
+    with _lock(settings, str(month), fcntl.LOCK_EX if to_replace else fcntl.LOCK_SH):
         yield
 
 
@@ -35,7 +38,8 @@ def registry_lock(settings: Settings, *, to_write: bool) -> Iterator[None]:
 def _lock(settings: Settings, name: str, kind: int) -> Iterator[None]:
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as file:
+    # Over NFS, a lock to share needs a file that may be read, and one to hold alone a file that may be written.
+    with (folder / f"{name}.lock").open("a+") as file:
         fcntl.flock(file, kind)
         yield
 

@@ -50,7 +50,7 @@ def _write_originals(
     settings: Settings, month: Month, contract: Contract, file: LandedFile, wanted: Path, found: Path
 ) -> None:
     fields = ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
-    with open_engine(settings.read_memory_bytes // 2) as engine:
+    with open_engine(settings.reading_engine_bytes) as engine:
         read_records(engine, settings, month, contract, file, with_undeclared=True)
         engine.read_parquet("wanted", wanted)
         engine.add_rows("file", {"source_file": "text"}, [(file.source_file,)])

@@ -20,7 +20,7 @@ from ispeed.settings import INCLUDE, PROJECT
 
 STEPS = {
     "sync_registry": ["sync_registry"],
-    "ingest_measurements": ["wait_for_export", "land", "stage", "check_staging", "build_core"],
+    "ingest_measurements": ["wait_for_export", "land", "stage_files", "finish_staging", "check_staging", "build_core"],
     "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))

@@ -9,8 +9,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 from ispeed import checks, core, landing, registry, staging
 from ispeed.airflow import CORE_MEASUREMENT, announce_month, boundaries_of, month_of, no_retry_on_user_error
@@ -133,16 +136,39 @@ def test_a_run_takes_its_month_through_every_step_in_order(
     (tmp_path / "2024-10" / "a.csv").touch()
     (tmp_path / "2024-10" / ".done").touch()
     monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
-    calls: list[tuple[str, str]] = []
+    calls: list[tuple[Any, ...]] = []
+    # What a hostile file name would do, were it read as a template.
+    groups = [{"label": "{{ 7 * 7 }}.csv", "files": [["{{ 7 * 7 }}.csv", "0"]]}, {"label": "b.csv", "files": []}]
 
-    def stand_in(module: ModuleType, name: str) -> None:
-        monkeypatch.setattr(module, name, lambda settings, month: calls.append((name, str(month))))
+    def stand_in(module: ModuleType, name: str, result: Any = None) -> None:
+        def call(settings: object, month: object, *group: object) -> Any:
+            calls.append((name, str(month), *group))
+            return result
 
-    for module, name in ((landing, "land"), (staging, "stage"), (checks, "check_staging"), (core, "build_core")):
+        monkeypatch.setattr(module, name, call)
+
+    stand_in(landing, "land")
+    stand_in(staging, "deal_out_files", groups)
+    for module, name in (
+        (staging, "stage_files"),
+        (staging, "finish_staging"),
+        (checks, "check_staging"),
+        (core, "build_core"),
+    ):
         stand_in(module, name)
 
-    assert dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"}).state == "success"
-    assert calls == [(name, "2024-10") for name in ("land", "stage", "check_staging", "build_core")]
+    run = dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"})
+    assert run.state == "success"
+    assert calls == [
+        ("land", "2024-10"),
+        ("deal_out_files", "2024-10"),
+        *(("stage_files", "2024-10", group) for group in groups),
+        *((name, "2024-10") for name in ("finish_staging", "check_staging", "build_core")),
+    ]
+    with create_session() as session:
+        tasks = session.scalars(select(TaskInstance).where(TaskInstance.run_id == run.run_id))
+        shown = sorted(task.rendered_map_index for task in tasks if task.task_id == "stage_files")
+    assert shown == ["b.csv", "{{ 7 * 7 }}.csv"]
 
 
 @pytest.mark.parametrize(
