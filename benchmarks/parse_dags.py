@@ -24,8 +24,8 @@ from ispeed.settings import INCLUDE, PROJECT
 
 EMPTY = "from airflow.sdk import dag\n\n\n@dag()\ndef empty():\n    pass\n\n\nempty()\n"
 ONE_TASK = (
-    "from airflow.sdk import dag, task\n\n\n@dag()\ndef one():\n    @task\n    def nothing(): ...\n\n    nothing()\n\n\n"
-    "one()\n"
+    "from airflow.sdk import dag, task\n\n\n@dag()\ndef one():\n    @task\n    def nothing(): ...\n\n    nothing()\n"
+    "\n\none()\n"
 )
 
 
