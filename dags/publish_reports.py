@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from airflow.sdk import PartitionedAssetTimetable, chain, dag
 
-from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_step, monthly, run_of, step
+from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_step, leave_held_month, monthly, run_of, step
 
 
 @dag(
@@ -35,6 +35,7 @@ def publish_reports():
     def build_reports(**context):
         from ispeed import reports
 
+        leave_held_month(context)
         return reports.build_reports(*run_of(context))
 
     @check_step(task_display_name="Kiểm tra các bảng báo cáo")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, task
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.errors import UserError
@@ -137,6 +137,18 @@ def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
         context["outlet_events"][asset].extra["boundaries"] = str(boundaries)
     if run.partition_key is None and run.triggering_user_name != "dag_test":
         context["outlet_events"][asset].add_partitions(str(month_of(context)))
+
+
+def leave_held_month(context: Mapping[str, Any]) -> None:
+    """Skip a run that an asset's event started where a backfill of parallel months publishes the month in its turn.
+
+    A month is compared with those before it: it is not published before they are.
+    """
+    from ispeed.lake import is_held
+
+    settings, month = run_of(context)
+    if context.get("triggering_asset_events") and is_held(settings, month):
+        raise AirflowSkipException(f"{month} is published by the backfill that runs now, when the months before it are")
 
 
 def page_path(path: str) -> str:

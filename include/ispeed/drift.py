@@ -56,13 +56,22 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
 
 
 def add_landed_elsewhere(engine: Engine, settings: Settings, month: Month, landing: Landing) -> None:
-    """Make `landed_elsewhere`: the month's files whose very bytes also stand in the landing of another month."""
+    """Make `landed_elsewhere`: the month's files whose very bytes also stand in the landing of another month.
+
+    Of later months only those that are published: months that run side by side find what they find one by one.
+    """
+    database = Database(settings.database_url)
     months_of: dict[str, list[str]] = {}
     for note in sorted(settings.lake_of("landing", month).parent.glob("month=*/landing.json")):
         other = note.parent.name.removeprefix("month=")
         for file in json.loads(note.read_text(encoding="utf-8"))["files"] if other != str(month) else ():
             months_of.setdefault(file["sha256"], []).append(other)
-    rows = [(file.source_file, other) for file in landing.files for other in months_of.get(file.sha256, ())]
+    rows = [
+        (file.source_file, other)
+        for file in landing.files
+        for other in months_of.get(file.sha256, ())
+        if other < str(month) or database.current_revision(Month.parse(other)) is not None
+    ]
     engine.add_rows("landed_elsewhere", {"source_file": "text", "other_month": "text"}, rows)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,36 @@ def registry_lock(settings: Settings, *, to_write: bool) -> Iterator[None]:
     """Hold the registry: many may read it, or one replace it."""
     with _lock(settings, "registry", fcntl.LOCK_EX if to_write else fcntl.LOCK_SH):
         yield
+
+
+@contextmanager
+def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
+    """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
+    path = _held(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(" ".join(map(str, months)))
+        file.flush()
+        yield
+
+
+def is_held(settings: Settings, month: Month) -> bool:
+    """Whether somebody keeps the publishing of the month to themselves just now."""
+    path = _held(settings)
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(month) in file.read().split()
+    return False
+
+
+def _held(settings: Settings) -> Path:
+    return settings.lake / "locks" / "held.lock"
 
 
 @contextmanager
