@@ -32,7 +32,7 @@ from ispeed.settings import INCLUDE, Settings
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 # What DAG files and their operators themselves are made of.
-KEPT = ("__init__", "airflow", "errors", "exports", "months", "settings")
+KEPT = ("__init__", "airflow", "errors", "exports", "lake", "months", "settings")
 EMPTY = {
     "registry": ("sync_registry",),
     "landing": ("land",),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ispeed.database import Database
 from ispeed.engine import Engine
+from ispeed.lake import is_held
 from ispeed.landing import Landing
 from ispeed.months import Month
 from ispeed.policy import Policy
@@ -58,7 +59,7 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
 def add_landed_elsewhere(engine: Engine, settings: Settings, month: Month, landing: Landing) -> None:
     """Make `landed_elsewhere`: the month's files whose very bytes also stand in the landing of another month.
 
-    Of later months only those that are published: months that run side by side find what they find one by one.
+    Not of later months that a backfill runs side by side: one by one, they would land when this one is done.
     """
     database = Database(settings.database_url)
     months_of: dict[str, list[str]] = {}
@@ -70,9 +71,13 @@ def add_landed_elsewhere(engine: Engine, settings: Settings, month: Month, landi
         (file.source_file, other)
         for file in landing.files
         for other in months_of.get(file.sha256, ())
-        if other < str(month) or database.current_revision(Month.parse(other)) is not None
+        if other < str(month) or not _is_beside(settings, database, Month.parse(other))
     ]
     engine.add_rows("landed_elsewhere", {"source_file": "text", "other_month": "text"}, rows)
+
+
+def _is_beside(settings: Settings, database: Database, later: Month) -> bool:
+    return is_held(settings, later) and database.current_revision(later) is None
 
 
 def _months_before(month: Month, n_months: int) -> Iterator[Month]:

@@ -11,14 +11,23 @@ from typing import Any
 import pytest
 from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from ispeed import checks, core, landing, registry, staging
-from ispeed.airflow import CORE_MEASUREMENT, announce_month, boundaries_of, month_of, no_retry_on_user_error
+from ispeed.airflow import (
+    CORE_MEASUREMENT,
+    announce_month,
+    boundaries_of,
+    leave_held_month,
+    month_of,
+    no_retry_on_user_error,
+)
 from ispeed.errors import CheckFailed, UserError
+from ispeed.lake import held_months
 from ispeed.months import Month
+from ispeed.settings import Settings
 
 USER_ERROR = CheckFailed("file a.csv, row 7", "12 rows", "none", "mend the file")
 pytestmark = pytest.mark.usefixtures("airflow_database")
@@ -193,3 +202,16 @@ def test_the_next_dag_learns_the_day_of_another_map() -> None:
     context = run_context(key="2024-10", conf={"boundaries": "2025-07-01"})
     announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
     assert boundaries_of(run_context(events=core_event(**event.extra))) == date(2025, 7, 1)
+
+
+def test_a_run_of_an_event_leaves_a_held_month_to_the_backfill_and_one_by_hand_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
+    started_by_event, by_hand = run_context(key="2024-10", events=core_event()), run_context(key="2024-10")
+    leave_held_month(started_by_event)
+    with held_months(Settings.from_environment(), [Month(2024, 10)]):
+        with pytest.raises(AirflowSkipException, match="2024-10 is published by the backfill"):
+            leave_held_month(started_by_event)
+        leave_held_month(by_hand)
+        leave_held_month(run_context(key="2024-11", events=core_event()))
