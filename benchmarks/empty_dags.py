@@ -30,6 +30,8 @@ from ispeed.sample import make_exports
 from ispeed.services import DAG_IDS, Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
 
+# Seldom: each look is one more reader of the scheduler's SQLite.
+LOOK_SECONDS = 1.0
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 # What DAG files and their operators themselves are made of.
 KEPT = ("__init__", "airflow", "errors", "exports", "lake", "months", "settings")
@@ -80,7 +82,7 @@ def run_months(name: str, var: Path, exports: Path, path: Sequence[Path]) -> lis
     with Services(name, environment, var / "log") as services:
         services.unpause(DAG_IDS)
         while not (synced := services.runs("sync_registry")):
-            time.sleep(0.2)
+            time.sleep(LOOK_SECONDS)
         wait_for(services, "sync_registry", synced[0])
         for month in MONTHS:
             asked = {"logical_date": None, "partition_key": str(month)}
@@ -90,7 +92,7 @@ def run_months(name: str, var: Path, exports: Path, path: Sequence[Path]) -> lis
                 services.request("POST", runs_of("ingest_measurements"), asked),
             )
             while not (made := [r for r in services.runs("publish_reports") if r["partition_key"] == str(month)]):
-                time.sleep(0.2)
+                time.sleep(LOOK_SECONDS)
             publish = wait_for(services, "publish_reports", made[0])
             seconds = {"run": seconds_between(ingest["start_date"], publish["end_date"])}
             for dag_id, run in (("ingest_measurements", ingest), ("publish_reports", publish)):
@@ -110,7 +112,7 @@ def runs_of(dag_id: str) -> str:
 def wait_for(services: Services, dag_id: str, run: dict[str, Any]) -> dict[str, Any]:
     while run["state"] not in FINISHED:
         services.check_alive()
-        time.sleep(0.2)
+        time.sleep(LOOK_SECONDS)
         run = services.request("GET", f"{runs_of(dag_id)}/{quote(run['dag_run_id'], safe='')}")
     assert run["state"] == "success", f"{dag_id} {run['state']}"
     return run

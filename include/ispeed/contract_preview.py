@@ -87,7 +87,7 @@ def preview_contract(path: Path, contract: Path, registry: Path) -> ContractPrev
                 doubts = [*_unread(engine), *_unknown(engine, settings, month, registry)]
     except UserError as error:
         return ContractPreview((), (f"the file cannot be read by this contract yet: {error.where}: {error.found}",))
-    hidden = {"source_file", "row_number", "measured_at_text", "measurement_key", "received_at", *unnamed}
+    hidden = {"source_file", "row_number", "measured_at_text", "measurement_hash", "received_at", *unnamed}
     return ContractPreview(tuple(_shown(row, hidden) for row in rows), tuple(map(one_line, doubts)))
 
 

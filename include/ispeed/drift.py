@@ -38,7 +38,7 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
         engine.add_rows(name, columns, [[row[column] for column in columns] for row in published])
     engine.add_rows(
         "compared_device",
-        {"month": "date", "network": "text", "device_hash": "text", "n_measurements": "integer"},
+        {"month": "date", "network": "text", "device_hash": "integer", "n_measurements": "integer"},
         [],
     )
     for earlier in revisions:

@@ -36,6 +36,10 @@ class Engine:
         """Make the Parquet files the relation `name`, in the order of their names."""
         self._connection.read_parquet([str(path) for path in sorted(paths)]).create_view(name, replace=True)
 
+    def read_numbered_parquet(self, name: str, path: Path) -> None:
+        """Make a Parquet file the relation `name`, with the place of each row, 0 the first, as `file_row_number`."""
+        self._connection.read_parquet(str(path), file_row_number=True).create_view(name, replace=True)
+
     def add_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Make `rows` the relation `name`; `columns` gives each column's type (text, integer, double, date, …)."""
         declared = ", ".join(f"{_quoted(column)} {_TYPES[kind]}" for column, kind in columns.items())
@@ -55,6 +59,16 @@ class Engine:
         """Make the result of `include/sql/<sql_file>` the relation `name`."""
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
         self._connection.execute(f"create or replace table {_quoted(name)} as {sql}", parameters)
+
+    def view(self, name: str, sql_file: str) -> None:
+        """Make `include/sql/<sql_file>` the relation `name`, asked anew each time it is read."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.execute(f"create or replace view {_quoted(name)} as {sql}")
+
+    def append(self, name: str, sql_file: str) -> None:
+        """Add the result of `include/sql/<sql_file>` to the relation `name`, which has the same columns."""
+        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
+        self._connection.execute(f"insert into {_quoted(name)} {sql}")
 
     def create_from_query(self, name: str, query: str) -> None:
         """Make the result of a rule's query the relation `name`."""

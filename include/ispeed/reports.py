@@ -32,6 +32,8 @@ _COMPARED = {
     "report_operator_month": ("operator", "operator", "technology"),
     "report_province_month": ("province", None, None),
 }
+CELLS = tuple(cell for cell, _, _ in _COMPARED.values())
+METRICS = ("download_mbps", "upload_mbps", "ping_ms", "jitter_ms")
 PREVIOUS_FIGURES = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
 _STEPS = ("month_commune", "month_referral_code", "month_organisation")
 
@@ -58,13 +60,32 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
 
 def add_figures(engine: Engine) -> None:
     """Make `cell_figure`, every figure of every cell, from the measurements and what the cells are listed by."""
-    engine.create("core_sample", "core/core_sample.sql")
-    for name in ("cell_sample", "cell_listed", "cell_value", "cell_mix", "commune_progress"):
+    for name in ("sample_stratum", "sample_test", "repeated_sample", "core_sample"):
+        engine.create(name, f"core/{name}.sql")
+    for name in ("stratum_tally", "cell_listed", "cell_stratum"):
         engine.create(name, f"report/{name}.sql")
-    counts = engine.rows("select distinct n from cell_value")
+    _create_by_kind(engine, "cell_device", [[("asked_cell", "cell", cell)] for cell in CELLS])
+    engine.create("cell_count", "report/cell_count.sql")
+    counts = engine.rows("select distinct n from cell_count")
     engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
-    for name in ("cell_metric", "cell_figure", "cell_rank"):
+    _create_by_kind(
+        engine,
+        "cell_metric",
+        [[("asked_cell", "cell", cell), ("asked_metric", "metric", metric)] for cell in CELLS for metric in METRICS],
+    )
+    for name in ("cell_mix", "commune_progress", "cell_figure", "cell_rank"):
         engine.create(name, f"report/{name}.sql")
+
+
+def _create_by_kind(engine: Engine, name: str, kinds: Sequence[Sequence[tuple[str, str, str]]]) -> None:
+    """Make a relation part by part: a kind of cell has each sample once, so that memory holds the month once."""
+    for place, kind in enumerate(kinds):
+        for relation, column, value in kind:
+            engine.add_rows(relation, {column: "text"}, [(value,)])
+        if place:
+            engine.append(name, f"report/{name}.sql")
+        else:
+            engine.create(name, f"report/{name}.sql")
 
 
 def write_tables(engine: Engine, tables: Sequence[Table], folder: Path) -> dict[str, int]:

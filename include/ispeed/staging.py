@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
+
 from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract, timestamp_pattern
 from ispeed.engine import Engine, open_engine
@@ -20,11 +22,12 @@ from ispeed.errors import UserError
 from ispeed.lake import month_lock, replaced_folder, sync_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
 from ispeed.months import Month
-from ispeed.policy import TECHNOLOGY_NETWORK
-from ispeed.records import Headers, read_records
+from ispeed.plain_rows import may_be_plain, write_plain_rows
+from ispeed.records import Headers, define_macros, read_records
+from ispeed.records.lines import Places
 from ispeed.rules import rules_fingerprint, sha256_of
 from ispeed.settings import Settings
-from ispeed.text import fold
+from ispeed.value_maps import value_pairs
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ _FIGURES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in UN
 
 
 def stage(settings: Settings, month: Month) -> dict[str, Any]:
-    """Write `staging/month=…/`: one Parquet file per export file, and `staging.json`.
+    """Write `staging/month=…/`: one Parquet file per export file, a second where it has odd rows, and `staging.json`.
 
     Returns rows per file, and headers that the contract does not declare or the file does not have. Raises
     `UserError` where a file cannot be read as the contract says. The tasks of a run do the same in three steps.
@@ -95,14 +98,15 @@ def stage_files(settings: Settings, month: Month, group: Group) -> dict[str, int
                     "the files that this run landed",
                     "clear the task land of this run and what follows it, or leave the month to the run that landed it",
                 )
-            written = Path(scratch) / "part.parquet"
+            written = Path(scratch) / f"{parts[file]}.parquet"
             headers, n_rows = process.call(name, _stage_file, settings, month, contract, file, written)
             if headers.undeclared:
                 log.warning("%s: columns that no header of the contract means: %s", name, headers.undeclared)
             if headers.absent:
                 log.warning("%s: columns that are not in the file: %s", name, headers.absent)
             sync_folder(Path(scratch))
-            os.replace(written, folder / f"{parts[file]}.parquet")
+            for path in Path(scratch).iterdir():
+                os.replace(path, folder / path.name)
             # Last: a part is there when its note is.
             write_json(folder / f"{parts[file]}.json", {"n_rows": n_rows, **asdict(headers)})
             n_rows_of[name] = n_rows
@@ -134,7 +138,8 @@ def finish_staging(settings: Settings, month: Month) -> dict[str, Any]:
         with replaced_folder(settings.lake_of("staging", month)) as new:
             for number, (file, part) in enumerate(parts.items()):
                 files[file.source_file] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
-                _link_or_copy(folder / f"{part}.parquet", new / f"{number:05}.parquet")
+                for path in folder.glob(f"{part}*.parquet"):
+                    _link_or_copy(path, new / path.name.replace(part, f"{number:05}"))
             inputs = staging_inputs(contract, landing)
             write_json(new / "staging.json", {"files": files, "constants": dict(contract.constants), "inputs": inputs})
         _remove_others(folder, set(parts.values()))
@@ -185,6 +190,8 @@ def staging_inputs(contract: Contract, landing: Landing) -> dict[str, Any]:
     return {
         "files": [[file.source_file, file.sha256] for file in landing.files],
         "contract": contract.fingerprint,
+        # Its hashes of measurements are the same within a version only.
+        "duckdb": duckdb.__version__,
         "is_sample": landing.is_sample,
     }
 
@@ -192,55 +199,59 @@ def staging_inputs(contract: Contract, landing: Landing) -> dict[str, Any]:
 def _stage_file(
     settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path
 ) -> tuple[Headers, int]:
+    """Write the rows of one file to `path`, and those that needed a closer look beside it."""
     with open_engine(settings.reading_engine_bytes) as engine:
-        headers = _read_measurements(engine, settings, month, contract, file)
-        engine.write_parquet("select * from staging_measurement order by row_number", path)
-        return headers, engine.value("select count(*) from staging_measurement")
+        parameters = _parameters_of(settings, contract, file)
+        plain = None
+        if may_be_plain(contract, contract.shape_of(file.source_file)):
+            define_macros(engine)
+            plain = write_plain_rows(engine, settings, month, contract, file, parameters, path)
+        if plain is None:
+            return _write_exact_rows(engine, settings, month, contract, file, parameters, path)
+        n_rows = plain.n_rows
+        if len(plain.left):
+            beside = path.with_suffix(".left.parquet")
+            n_rows += _write_exact_rows(engine, settings, month, contract, file, parameters, beside, plain.left)[1]
+        return plain.headers, n_rows
 
 
-def _read_measurements(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile
-) -> Headers:
-    headers = read_records(engine, settings, month, contract, file)
-    _map_values(engine, contract)
+def _write_exact_rows(
+    engine: Engine,
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    file: LandedFile,
+    parameters: dict[str, Any],
+    path: Path,
+    lines: Places | None = None,
+) -> tuple[Headers, int]:
+    headers = read_records(engine, settings, month, contract, file, lines=lines)
+    for column, pairs in value_pairs(engine, contract, "source_record", COLUMNS).items():
+        engine.add_rows("value_map", {"found": "text", "value": "text"}, pairs)
+        engine.run(
+            f"update source_record set {column} = value_map.value from value_map "
+            f"where source_record.{column} = value_map.found"
+        )
+    engine.create("staging_measurement", "staging/staging_measurement.sql", parameters)
+    engine.write_parquet("select * from staging_measurement order by row_number", path)
+    return headers, engine.value("select count(*) from staging_measurement")
+
+
+def _parameters_of(settings: Settings, contract: Contract, file: LandedFile) -> dict[str, Any]:
     shape = contract.shape_of(file.source_file)
     received = datetime.fromisoformat(file.received_at).astimezone(ZoneInfo(LOCAL_ZONE)).replace(tzinfo=None)
-    engine.create(
-        "staging_measurement",
-        "staging/staging_measurement.sql",
-        {
-            "source_file": file.source_file,
-            "received_at": received,
-            "zone": contract.timezone,
-            "local_zone": LOCAL_ZONE,
-            "timestamp_formats": list(shape.timestamp_formats),
-            "timestamp_pattern": "|".join(map(timestamp_pattern, shape.timestamp_formats)),
-            "missing": list(contract.missing),
-            "missing_figures": list(contract.missing_figures),
-            "times": {column: float(contract.unit_of(column)[0]) for column in _FIGURES},
-            "per": {column: float(contract.unit_of(column)[1]) for column in _FIGURES},
-            "device_key": settings.device_key,
-            "decimal": shape.decimal,
-            "thousands": shape.thousands,
-        },
-    )
-    return headers
-
-
-def _map_values(engine: Engine, contract: Contract) -> None:
-    """Give texts of `source_record` the value that the contract says they mean; a technology's own name in any case."""
-    technologies = {fold(name): name for name in TECHNOLOGY_NETWORK} | dict(contract.values.get("technology", {}))
-    for column, meanings in ({**contract.values, "technology": technologies}).items():
-        # Whoever sends a file decides how many texts there are: they are looked at in parts, and few are kept.
-        found = [
-            (raw, meanings[fold(text)])
-            for batch in engine.batches(f"select distinct {column}, clean_text({column}, []) from source_record")
-            for raw, text in batch
-            if text is not None and meanings.get(fold(text), raw) != raw
-        ]
-        if found:
-            engine.add_rows("value_map", {"found": "text", "value": "text"}, found)
-            engine.run(
-                f"update source_record set {column} = value_map.value from value_map "
-                f"where source_record.{column} = value_map.found"
-            )
+    return {
+        "source_file": file.source_file,
+        "received_at": received,
+        "zone": contract.timezone,
+        "local_zone": LOCAL_ZONE,
+        "timestamp_formats": list(shape.timestamp_formats),
+        "timestamp_pattern": "|".join(map(timestamp_pattern, shape.timestamp_formats)),
+        "missing": list(contract.missing),
+        "missing_figures": list(contract.missing_figures),
+        "times": {column: float(contract.unit_of(column)[0]) for column in _FIGURES},
+        "per": {column: float(contract.unit_of(column)[1]) for column in _FIGURES},
+        "device_key": settings.device_key,
+        "decimal": shape.decimal,
+        "thousands": shape.thousands,
+    }

@@ -50,7 +50,7 @@ CHANGED = [
     ),
     (
         NEW_DEVICES,
-        "update compared_device set device_hash = 'x' || device_hash where network = 'mobile'",
+        "update compared_device set device_hash = device_hash + 1000000 where network = 'mobile'",
         "Di động: 100,0%",
     ),
     (

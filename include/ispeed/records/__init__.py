@@ -9,12 +9,13 @@ from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records.delimited import read_delimited
 from ispeed.records.headers import Headers
+from ispeed.records.lines import Places
 from ispeed.records.json_text import read_json, read_json_lines
 from ispeed.records.parquet import read_parquet
 from ispeed.records.sheet import read_sheet
 from ispeed.settings import INCLUDE, Settings
 
-__all__ = ["Headers", "read_records"]
+__all__ = ["Headers", "define_macros", "read_records"]
 
 _READERS = {
     "csv": read_delimited,
@@ -33,12 +34,13 @@ def read_records(
     file: LandedFile,
     *,
     with_undeclared: bool = False,
+    lines: Places | None = None,
 ) -> Headers:
     """Make one landed file, or one member of an archive, the relation `source_record`.
 
     Its columns are `row_number`, `reject_text` and `reject_message` of records that cannot be read, every column of
-    ours as text, and, on request only, `undeclared_text`: what stands in all other columns, as a JSON object. Raises
-    `UserError` where the file is damaged, beyond a bound, or lacks a required column.
+    ours as text, and, on request only, `undeclared_text`: what stands in all other columns, as a JSON object. With
+    `lines`, of a csv in which each line is a record, only these are read. Raises `UserError` where the file is damaged, beyond a bound, or lacks a required column.
     """
     if file.n_bytes > settings.file_bytes_max:
         raise UserError(
@@ -48,9 +50,12 @@ def read_records(
             "split the export, or raise the setting",
         )
     shape = contract.shape_of(file.source_file)
-    engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
+    define_macros(engine)
     try:
-        headers = _READERS[shape.format](engine, settings, month, contract, file, with_undeclared)
+        if lines is None:
+            headers = _READERS[shape.format](engine, settings, month, contract, file, with_undeclared)
+        else:
+            headers = read_delimited(engine, settings, month, contract, file, with_undeclared, lines)
     except UnicodeError as error:
         # Of a codec that gives up on a whole file, and of DuckDB's own messages that quote a byte as it is.
         raise UserError(
@@ -61,6 +66,11 @@ def read_records(
         ) from error
     _reject_long_fields(engine, settings)
     return headers
+
+
+def define_macros(engine: Engine) -> None:
+    """Make what staging's SQL calls on known to the engine."""
+    engine.run((INCLUDE / "sql" / "staging" / "macros.sql").read_text(encoding="utf-8"))
 
 
 def _reject_long_fields(engine: Engine, settings: Settings) -> None:

@@ -33,10 +33,10 @@ from ispeed.records.headers import (
     json_of_undeclared,
     undeclared_names,
 )
+from ispeed.records.lines import RECORD_BYTES_MAX, Places, copy_lines
 from ispeed.settings import Settings
 
 MARK = "\x1e"
-RECORD_BYTES_MAX = 2_000_000
 _BLOCK_BYTES = 1 << 20
 _BLANKS_MAX = 1 << 20
 _BYTE_ORDER_MARK = codecs.BOM_UTF8
@@ -53,9 +53,17 @@ class PlainText:
 
 
 def read_delimited(
-    engine: Engine, settings: Settings, month: Month, contract: Contract, file: LandedFile, with_undeclared: bool
+    engine: Engine,
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    file: LandedFile,
+    with_undeclared: bool,
+    lines: Places | None = None,
 ) -> Headers:
     """Make a csv file the relation `source_record`, numbered by record (header = 1).
+
+    With `lines`, of a file in which each line is a record, only these of it. The numbers are those in the file.
 
     Raises `UserError` where the file is damaged, its header row lacks a required column, or a quote that does not close
     in its record took in others.
@@ -70,8 +78,11 @@ def read_delimited(
             *((blank, shape.quote) for blank in blanks),
         )
     )
-    with plain_text(settings, month, file, shape.encoding, oversights) as text:
-        found, n_header_lines = _read_header(file.source_file, text.path, shape)
+    with (
+        _selected(settings, month, file, lines) as selected,
+        plain_text(settings, month, file, shape.encoding, oversights, selected=selected) as text,
+    ):
+        found, n_header_lines = read_header(file.source_file, text.path, shape)
         check_columns(settings, file.source_file, len(found))
         columns = contract.match_headers(file.source_file, found, month)
         names = [column or f'"undeclared {place}"' for place, column in enumerate(columns)]
@@ -82,7 +93,35 @@ def read_delimited(
     _create_source_text(engine, contract, shape, names, found, undeclared)
     engine.create("source_record", "staging/source_record.sql", {"mark": MARK, "header_rows": 1})
     _reject_neighbours_of_fragments(engine, shape)
+    if lines is not None:
+        engine.add_rows("line", {"place": "integer", "number": "integer"}, list(enumerate(lines.tolist(), start=2)))
+        engine.run("update source_record set row_number = line.number from line where line.place = row_number")
     return describe_headers(contract, found, columns)
+
+
+@contextmanager
+def unpacked(settings: Settings, month: Month, file: LandedFile) -> Iterator[Path]:
+    """The file's bytes as they lie, or a copy where they are packed."""
+    if not is_packed(file):
+        yield file.path(settings, month)
+        return
+    with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        copy = Path(folder) / "unpacked.csv"
+        with opened(settings, month, file) as source, copy.open("wb") as target:
+            while block := source.read(_BLOCK_BYTES):
+                target.write(block)
+        yield copy
+
+
+@contextmanager
+def _selected(settings: Settings, month: Month, file: LandedFile, lines: Places | None) -> Iterator[Path | None]:
+    if lines is None:
+        yield None
+        return
+    with unpacked(settings, month, file) as path, tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+        target = Path(folder) / "selected.csv"
+        copy_lines(path, target, lines)
+        yield target
 
 
 def _read_text(engine: Engine, source_file: str, path: Path, shape: Shape, names: Sequence[str]) -> None:
@@ -249,21 +288,25 @@ def plain_text(
     encoding: str,
     oversights: Sequence[tuple[bytes, bytes]] = (),
     mark: str = MARK,
+    selected: Path | None = None,
 ) -> Iterator[PlainText]:
-    """The file as plain text: as it lies where it is so, else a copy.
+    """The file, or what was selected of it, as plain text: as it lies where it is so, else a copy.
 
     A mark stands in empty lines, and between the two parts of each of the `oversights`.
     """
     is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
-    path = file.path(settings, month)
-    if is_utf8 and not is_packed(file):
+    path = selected or file.path(settings, month)
+    if is_utf8 and (selected or not is_packed(file)):
         n_lines = _count_plain_lines(path, oversights)
         if n_lines is not None:
             yield PlainText(path, n_lines)
             return
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
         copy = Path(folder) / "plain.csv"
-        with opened(settings, month, file) as source, copy.open("wb") as target:
+        with (
+            selected.open("rb") if selected else opened(settings, month, file) as source,
+            copy.open("wb") as target,
+        ):
             n_lines = _copy_plain(
                 file.source_file, source, target, None if is_utf8 else encoding, oversights, mark.encode()
             )
@@ -342,7 +385,7 @@ def _count_plain_lines(path: Path, oversights: Sequence[tuple[bytes, bytes]]) ->
     return n_lines + (not last.endswith(b"\n"))
 
 
-def _read_header(source_file: str, path: Path, shape: Shape) -> tuple[list[str], int]:
+def read_header(source_file: str, path: Path, shape: Shape) -> tuple[list[str], int]:
     """The header's texts, and how many lines it takes."""
     try:
         # Rows below may hold bytes that do not decode; they are for the quarantine, not for the header.

@@ -4,6 +4,10 @@
 -- rule:   joined to communes, operators and referral codes as they were on the day of the measurement; it counts for
 --         the commune as declared, and for the one where its coordinates lie only where none is declared
 with
+file as (
+    select source_file, row_number() over (order by source_file) as file_number
+    from (select distinct source_file from staging_measurement) as named
+),
 accepted as (
     select
         staging_measurement.*,
@@ -87,7 +91,6 @@ core as (
     select
         promoted.source_file,
         promoted.row_number,
-        promoted.measurement_id,
         promoted.measured_at,
         promoted.measured_on,
         case params.sample_window
@@ -99,9 +102,8 @@ core as (
             else date_trunc('day', promoted.measured_at)
         end as window_start,
         promoted.device_hash,
-        coalesce(
-            promoted.device_hash, promoted.source_file || ':' || cast(promoted.row_number as varchar(20))
-        ) as device_key,
+        -- A row without a device is one of its own; the hash of a device is never negative.
+        coalesce(promoted.device_hash, -(file.file_number * 10000000000 + promoted.row_number)) as device_key,
         promoted.referral_code,
         promoted.referral_code_status,
         promoted.holder_kind,
@@ -137,6 +139,7 @@ core as (
         promoted.is_locatable,
         promoted.is_outside_boundaries
     from promoted
+    inner join file on file.source_file = promoted.source_file
     cross join params
     left join operator_match
         on operator_match.operator = promoted.operator

@@ -1,24 +1,25 @@
 -- grain:  one row per cell of the month
--- inputs: params, cell_listed, cell_sample, cell_metric, previous_month, previous_figure (as published)
+-- inputs: params, cell_listed, cell_stratum, stratum_tally, cell_device, cell_metric, previous_month, previous_figure
+--         (as published)
 -- rule:   a cell under the minimum of measurements or devices carries counts and a reason, but no speeds;
 --         nor does what a restated month cannot attribute to one unit
 with
 tally as (
     select
-        cell,
-        network,
-        cell_key,
-        cell_subkey,
-        cast(sum(n_measurements) as bigint) as n_measurements,
-        count(*) as n_samples,
-        count(distinct device_key) as n_devices,
-        count(target_download_mbps) as n_with_target,
-        count(case when download_mbps >= target_download_mbps then 1 end) as n_at_target
-    from cell_sample
-    group by cell, network, cell_key, cell_subkey
+        cell_stratum.cell_number,
+        cast(sum(stratum_tally.n_measurements) as bigint) as n_measurements,
+        cast(sum(stratum_tally.n_samples) as bigint) as n_samples,
+        max(cell_device.n_devices) as n_devices,
+        cast(sum(stratum_tally.n_with_target) as bigint) as n_with_target,
+        cast(sum(stratum_tally.n_at_target) as bigint) as n_at_target
+    from cell_stratum
+    inner join stratum_tally on stratum_tally.stratum_number = cell_stratum.stratum_number
+    inner join cell_device on cell_device.cell_number = cell_stratum.cell_number
+    group by cell_stratum.cell_number
 ),
 counted as (
     select
+        cell_listed.cell_number,
         cell_listed.cell,
         cell_listed.network,
         cell_listed.cell_key,
@@ -44,18 +45,11 @@ counted as (
         end as reason
     from cell_listed
     cross join params
-    left join tally
-        on tally.cell = cell_listed.cell
-            and tally.network = cell_listed.network
-            and tally.cell_key = cell_listed.cell_key
-            and tally.cell_subkey = cell_listed.cell_subkey
+    left join tally on tally.cell_number = cell_listed.cell_number
 ),
 wide as (
     select
-        cell,
-        network,
-        cell_key,
-        cell_subkey,
+        cell_number,
         max(case when metric = 'download_mbps' then median end) as download_mbps_median,
         max(case when metric = 'download_mbps' then mean end) as download_mbps_mean,
         max(case when metric = 'download_mbps' then p10 end) as download_mbps_p10,
@@ -89,7 +83,7 @@ wide as (
         max(case when metric = 'jitter_ms' then ci_low end) as jitter_ms_ci_low,
         max(case when metric = 'jitter_ms' then ci_high end) as jitter_ms_ci_high
     from cell_metric
-    group by cell, network, cell_key, cell_subkey
+    group by cell_number
 ),
 blanked as (
     select
@@ -152,11 +146,7 @@ blanked as (
                 )
         end as blank_metrics
     from counted
-    left join wide
-        on wide.cell = counted.cell
-            and wide.network = counted.network
-            and wide.cell_key = counted.cell_key
-            and wide.cell_subkey = counted.cell_subkey
+    left join wide on wide.cell_number = counted.cell_number
 ),
 figure as (
     select

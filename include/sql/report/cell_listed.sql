@@ -1,8 +1,8 @@
 -- grain:  one row per cell (key of a report table) of the month, measured or not
--- inputs: network, month_commune, month_referral_code, month_organisation, core_measurement, cell_sample
+-- inputs: network, month_commune, month_referral_code, month_organisation, sample_stratum
 -- rule:   every unit, code and organisation for both networks; operators and technologies as met
 with
-cell_listed as (
+listed as (
     select 'commune' as cell, network.network, month_commune.commune_code as cell_key, '' as cell_subkey
     from month_commune
     cross join network
@@ -19,10 +19,22 @@ cell_listed as (
     from network
     union all
     select distinct 'operator' as cell, network, operator as cell_key, technology as cell_subkey
-    from core_measurement
+    from sample_stratum
+    where scope = 'province'
     union all
-    select distinct cell, network, cell_key, cell_subkey
-    from cell_sample
-    where cell = 'commune_technology'
+    select distinct
+        'commune_technology' as cell, sample_stratum.network, sample_stratum.commune_code as cell_key,
+        sample_stratum.technology as cell_subkey
+    from sample_stratum
+    inner join month_commune
+        on month_commune.commune_code = sample_stratum.commune_code
+            and month_commune.valid_from = sample_stratum.commune_valid_from
+    where sample_stratum.scope = 'province'
+),
+numbered as (
+    select
+        cast(row_number() over (order by cell, network, cell_key, cell_subkey) as int) as cell_number,
+        listed.*
+    from listed
 )
-select * from cell_listed
+select * from numbered

@@ -1,36 +1,98 @@
--- grain:  one row per cell and metric
--- inputs: params, cell_value, interval_rank (the rank k of each n)
--- rule:   percentiles by linear interpolation; 95 % interval of the median [x(k), x(n-k+1)] from order statistics;
---         published to 2 decimals, half up, so that no figure depends on the order in which it was summed;
---         a metric that too few devices measured is not published, even where the cell has enough of them
+-- grain:  one row per cell of one kind, for one metric
+-- inputs: asked_cell, asked_metric (the kind and the metric), core_sample, cell_stratum, cell_count, interval_rank
+--         (the rank k of each n)
+-- rule:   percentiles by linear interpolation between the values of rank 1 + (n - 1) p, rounded down and up; 95 %
+--         interval of the median [x(k), x(n-k+1)] from order statistics; published to 2 decimals, half up, so that no
+--         figure depends on the order in which it was summed
 with
+measured as (
+    select
+        cell_stratum.cell_number,
+        case asked_metric.metric
+            when 'download_mbps' then core_sample.download_mbps
+            when 'upload_mbps' then core_sample.upload_mbps
+            when 'ping_ms' then core_sample.ping_ms
+            else core_sample.jitter_ms
+        end as value
+    from core_sample
+    inner join cell_stratum on cell_stratum.stratum_number = core_sample.stratum_number
+    inner join asked_cell on asked_cell.cell = cell_stratum.cell
+    cross join asked_metric
+),
+ranked as (
+    select
+        cell_number,
+        value,
+        row_number() over (partition by cell_number order by value) as place
+    from measured
+    where value is not null
+),
+wanted as (
+    select
+        cell_count.cell_number,
+        cell_count.metric,
+        interval_rank.k,
+        cell_count.n - interval_rank.k + 1 as k_from_above,
+        1 + cast(floor((cell_count.n - 1) * 10 / cast(100 as double)) as bigint) as place_10,
+        1 + cast(floor((cell_count.n - 1) * 25 / cast(100 as double)) as bigint) as place_25,
+        1 + cast(floor((cell_count.n - 1) * 50 / cast(100 as double)) as bigint) as place_50,
+        1 + cast(floor((cell_count.n - 1) * 75 / cast(100 as double)) as bigint) as place_75,
+        1 + cast(floor((cell_count.n - 1) * 90 / cast(100 as double)) as bigint) as place_90,
+        ((cell_count.n - 1) * 10 % 100) / cast(100 as double) as part_10,
+        ((cell_count.n - 1) * 25 % 100) / cast(100 as double) as part_25,
+        ((cell_count.n - 1) * 50 % 100) / cast(100 as double) as part_50,
+        ((cell_count.n - 1) * 75 % 100) / cast(100 as double) as part_75,
+        ((cell_count.n - 1) * 90 % 100) / cast(100 as double) as part_90
+    from cell_count
+    inner join asked_metric on asked_metric.metric = cell_count.metric
+    left join interval_rank on interval_rank.n = cell_count.n
+),
+-- A value's weight in a percentile: how near its rank is to the one that is meant.
 metric as (
     select
-        cell,
-        network,
-        cell_key,
-        cell_subkey,
-        metric,
-        count(distinct device_key) as n_devices,
-        percentile_cont(0.5) within group (order by value) as median,
-        avg(value) as mean,
-        percentile_cont(0.1) within group (order by value) as p10,
-        percentile_cont(0.25) within group (order by value) as p25,
-        percentile_cont(0.75) within group (order by value) as p75,
-        percentile_cont(0.9) within group (order by value) as p90,
-        max(case when place = interval_rank.k then value end) as ci_low,
-        max(case when place = cell_value.n - interval_rank.k + 1 then value end) as ci_high
-    from cell_value
-    left join interval_rank on interval_rank.n = cell_value.n
-    group by cell, network, cell_key, cell_subkey, metric
+        ranked.cell_number,
+        wanted.metric,
+        avg(ranked.value) as mean,
+        sum(
+            case ranked.place
+                when wanted.place_10 then ranked.value * (1 - wanted.part_10)
+                when wanted.place_10 + 1 then ranked.value * wanted.part_10
+            end
+        ) as p10,
+        sum(
+            case ranked.place
+                when wanted.place_25 then ranked.value * (1 - wanted.part_25)
+                when wanted.place_25 + 1 then ranked.value * wanted.part_25
+            end
+        ) as p25,
+        sum(
+            case ranked.place
+                when wanted.place_50 then ranked.value * (1 - wanted.part_50)
+                when wanted.place_50 + 1 then ranked.value * wanted.part_50
+            end
+        ) as median,
+        sum(
+            case ranked.place
+                when wanted.place_75 then ranked.value * (1 - wanted.part_75)
+                when wanted.place_75 + 1 then ranked.value * wanted.part_75
+            end
+        ) as p75,
+        sum(
+            case ranked.place
+                when wanted.place_90 then ranked.value * (1 - wanted.part_90)
+                when wanted.place_90 + 1 then ranked.value * wanted.part_90
+            end
+        ) as p90,
+        max(case when ranked.place = wanted.k then ranked.value end) as ci_low,
+        max(case when ranked.place = wanted.k_from_above then ranked.value end) as ci_high
+    from ranked
+    inner join wanted on wanted.cell_number = ranked.cell_number
+    group by ranked.cell_number, wanted.metric
 ),
 published as (
     select
-        metric.cell,
-        metric.network,
-        metric.cell_key,
-        metric.cell_subkey,
-        metric.metric,
+        cell_number,
+        metric,
         cast(round(cast(median as decimal(18, 6)), 2) as double) as median,
         cast(round(cast(mean as decimal(18, 6)), 2) as double) as mean,
         cast(round(cast(p10 as decimal(18, 6)), 2) as double) as p10,
@@ -40,7 +102,5 @@ published as (
         cast(round(cast(ci_low as decimal(18, 6)), 2) as double) as ci_low,
         cast(round(cast(ci_high as decimal(18, 6)), 2) as double) as ci_high
     from metric
-    cross join params
-    where metric.n_devices >= params.device_minimum
 )
 select * from published

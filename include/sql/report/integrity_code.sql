@@ -1,5 +1,5 @@
 -- grain:  one row per referral code with enough measurements to be looked at
--- inputs: params, integrity_device, core_sample
+-- inputs: params, integrity_device, stratum_tally, sample_stratum
 -- rule:   tests, representative samples and devices of the code, networks together, since a person's habit is one
 with
 measured as (
@@ -14,10 +14,11 @@ measured as (
     having sum(integrity_device.n_measurements) >= params.integrity_measurements_minimum
 ),
 sampled as (
-    select holder as referral_code, count(*) as n_samples
-    from core_sample
-    where scope = 'referral_code'
-    group by holder
+    select sample_stratum.holder as referral_code, cast(sum(stratum_tally.n_samples) as bigint) as n_samples
+    from stratum_tally
+    inner join sample_stratum on sample_stratum.stratum_number = stratum_tally.stratum_number
+    where sample_stratum.scope = 'referral_code'
+    group by sample_stratum.holder
 ),
 code as (
     select measured.*, sampled.n_samples

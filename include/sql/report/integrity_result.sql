@@ -1,5 +1,5 @@
 -- grain:  one row per referral code and indicator of what its tests found
--- inputs: core_measurement, core_sample, integrity_uncoded, integrity_rank (the rank k of each n)
+-- inputs: core_measurement, core_sample, sample_stratum, integrity_uncoded, integrity_rank (the rank k of each n)
 -- rule:   n_hits of n_cases; a result is repeated where download, upload, ping and jitter are those of another test of the
 --         code; a sample is off where it lies beyond the 95 % interval of the median of those without a code, in the same
 --         commune and by the same operator and technology
@@ -41,18 +41,19 @@ uncoded_interval as (
 ),
 compared as (
     select
-        core_sample.holder as referral_code,
+        sample_stratum.holder as referral_code,
         count(*) as n_samples,
         count(case when core_sample.download_mbps > uncoded_interval.ci_high then 1 end) as n_faster,
         count(case when core_sample.download_mbps < uncoded_interval.ci_low then 1 end) as n_slower
     from core_sample
+    inner join sample_stratum on sample_stratum.stratum_number = core_sample.stratum_number
     inner join uncoded_interval
-        on uncoded_interval.commune_code = core_sample.commune_code
-            and uncoded_interval.commune_valid_from = core_sample.commune_valid_from
-            and uncoded_interval.operator = core_sample.operator
-            and uncoded_interval.technology = core_sample.technology
-    where core_sample.scope = 'referral_code'
-    group by core_sample.holder
+        on uncoded_interval.commune_code = sample_stratum.commune_code
+            and uncoded_interval.commune_valid_from = sample_stratum.commune_valid_from
+            and uncoded_interval.operator = sample_stratum.operator
+            and uncoded_interval.technology = sample_stratum.technology
+    where sample_stratum.scope = 'referral_code'
+    group by sample_stratum.holder
 ),
 evidence as (
     select

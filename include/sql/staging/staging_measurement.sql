@@ -38,8 +38,7 @@ typed as (
             when regexp_full_match(measured_at_text, $timestamp_pattern)
                 then timezone($local_zone, timezone($zone, try_strptime(measured_at_text, $timestamp_formats)))
         end as measured_at,
-        -- From here on a device is known by its keyed hash only.
-        left(sha256($device_key || ':' || device_id), 16) as device_hash,
+        keyed_hash($device_key, device_id) as device_hash,
         read_number(download_text, $decimal, $thousands) * $times.download_mbps / $per.download_mbps as download_mbps,
         read_number(upload_text, $decimal, $thousands) * $times.upload_mbps / $per.upload_mbps as upload_mbps,
         read_number(ping_text, $decimal, $thousands) * $times.ping_ms / $per.ping_ms as ping_ms,
@@ -55,7 +54,7 @@ staging as (
         $source_file as source_file,
         typed.row_number,
         measurement_id,
-        measured_at_text,
+        case when measured_at is null then measured_at_text end as measured_at_text,
         measured_at,
         device_hash,
         referral_code,
@@ -77,15 +76,18 @@ staging as (
         os,
         device_model,
         app_version,
-        -- The same measurement: the same id, else the same in every column.
-        coalesce(
-            'id:' || measurement_id,
-            'row:' || md5(cast(row(
-                coalesce(cast(measured_at as varchar), measured_at_text), device_hash, referral_code, province_code,
-                district_code, district_name, commune_code, commune_name, operator, technology, download_mbps, upload_mbps,
-                ping_ms, jitter_ms, packet_loss_pct, latitude, longitude, location_accuracy_m, os, device_model, app_version
-            ) as varchar))
-        ) as measurement_key,
+        -- A time that could not be read is a text like others, and so another measurement's.
+        measurement_hash(
+            id_hash(measurement_id),
+            case
+                when measurement_id is null then hash(
+                    measured_at, device_hash, referral_code, province_code, district_code, district_name,
+                    commune_code, commune_name, operator, technology, download_mbps, upload_mbps, ping_ms, jitter_ms,
+                    packet_loss_pct, latitude, longitude, location_accuracy_m, os, device_model,
+                    app_version, case when measured_at is null then measured_at_text end
+                )
+            end
+        ) as measurement_hash,
         coalesce(
             reject_message,
             nullif(concat_ws(
