@@ -123,7 +123,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
         results = run_suite(
             engine, "staging_measurement", "remaining_measurement", rows="quarantine_measurement", pages=pages
         )
-        add_originals(engine, settings, month, contract, landing)
+        add_originals(engine, settings, month, contract, landing, step["files"])
         results += run_suite(engine, "quarantine_measurement", "quarantine_original", pages=pages)
         with replaced_folder(settings.lake_of("quarantine", month)) as folder:
             engine.write_parquet(

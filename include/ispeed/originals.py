@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, Contract
@@ -14,12 +16,20 @@ from ispeed.records import read_records
 from ispeed.settings import Settings
 
 
-def add_originals(engine: Engine, settings: Settings, month: Month, contract: Contract, landing: Landing) -> None:
+def add_originals(
+    engine: Engine,
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    landing: Landing,
+    files: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Make `quarantine_original`: the quarantined rows with what is wrong in detail and the text as received.
 
     The device stands beside the text by its hash; only a record that could not be split into fields keeps its line
     (`is_raw_line`), which may hold the device id. What stands in columns that the contract does not declare is a text
-    of its own (`undeclared_text`): nobody knows what it may hold.
+    of its own (`undeclared_text`): nobody knows what it may hold. `files` is what staging noted of each file: of one in
+    which each line is a record, only the lines that are wanted are read.
     """
     quarantined = {row["source_file"] for row in engine.rows("select distinct source_file from quarantine_measurement")}
     with tempfile.TemporaryDirectory(prefix="ispeed-") as scratch, reading_process(settings) as process:
@@ -33,7 +43,10 @@ def add_originals(engine: Engine, settings: Settings, month: Month, contract: Co
         for file in landing.sources(settings, month):
             if file.source_file in quarantined:
                 found = Path(scratch) / "found.parquet"
-                process.call(file.source_file, _write_originals, settings, month, contract, file, wanted, found)
+                is_by_line = files[file.source_file]["is_by_line"]
+                process.call(
+                    file.source_file, _write_originals, settings, month, contract, file, is_by_line, wanted, found
+                )
                 engine.read_parquet("found", found)
                 engine.run("insert into original select * from found")
     engine.run(
@@ -47,13 +60,23 @@ def add_originals(engine: Engine, settings: Settings, month: Month, contract: Co
 
 
 def _write_originals(
-    settings: Settings, month: Month, contract: Contract, file: LandedFile, wanted: Path, found: Path
+    settings: Settings,
+    month: Month,
+    contract: Contract,
+    file: LandedFile,
+    is_by_line: bool,
+    wanted: Path,
+    found: Path,
 ) -> None:
     fields = ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
     with open_engine(settings.reading_engine_bytes) as engine:
-        read_records(engine, settings, month, contract, file, with_undeclared=True)
         engine.read_parquet("wanted", wanted)
         engine.add_rows("file", {"source_file": "text"}, [(file.source_file,)])
+        lines = None
+        if is_by_line:
+            numbers = engine.arrays("select row_number from wanted inner join file using (source_file) order by all")
+            lines = numbers["row_number"]
+        read_records(engine, settings, month, contract, file, with_undeclared=True, lines=lines)
         engine.write_parquet(
             f"select source_file, row_number, coalesce(reject_text, cast(to_json(struct_pack({fields})) as varchar)) "
             "as original_text, reject_text is not null as is_raw_line, undeclared_text "

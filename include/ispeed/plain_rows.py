@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,11 +41,11 @@ _BLOCK: Final = 64  # as line_block.sql has it
 
 @dataclass(frozen=True)
 class PlainRows:
-    """What became of a file: rows written, and the lines that are left to the exact reader (the header is line 1)."""
+    """What became of a file: rows written, those among them that the exact reader read."""
 
     headers: Headers
     n_rows: int
-    left: Places
+    n_left: int
 
 
 def may_be_plain(contract: Contract, shape: Shape) -> bool:
@@ -69,11 +69,12 @@ def write_plain_rows(
     contract: Contract,
     file: LandedFile,
     parameters: Mapping[str, Any],
+    read_left: Callable[[Places], Any],
     target: Path,
 ) -> PlainRows | None:
-    """Write the plain rows of a file to `target`; `parameters` are those of staging_measurement.sql.
+    """Write the rows of a file to `target`; `parameters` are those of staging_measurement.sql.
 
-    None, and nothing written, where not each line is a record, or too many are not plain. Raises `UserError` where a
+    `read_left` makes `staging_measurement` of the lines that are not plain, read exactly. None, and nothing written, where not each line is a record, or too many are not plain. Raises `UserError` where a
     required column is missing or a bound is passed.
     """
     shape = contract.shape_of(file.source_file)
@@ -93,13 +94,14 @@ def write_plain_rows(
             left = _number(engine, lines)
             if left is None or _are_many(left, lines.n_lines):
                 return None
+            read_left(left)
             n_rows = _write(engine, left, parameters, target)
         except duckdb.InvalidInputException:
             # The parser lost its way in a quote: the exact reader will find where, and say so.
             return None
         finally:
             records.unlink(missing_ok=True)
-    return PlainRows(describe_headers(contract, found, columns), n_rows, left)
+    return PlainRows(describe_headers(contract, found, columns), n_rows, len(left))
 
 
 def _parse(
@@ -187,11 +189,11 @@ def _write(engine: Engine, left: Places, parameters: Mapping[str, Any], target: 
     engine.add_rows("left_line", {"number": "integer"}, [(number,) for number in left.tolist()])
     sql = (INCLUDE / "sql" / "staging" / "plain_measurement.sql").read_text(encoding="utf-8")
     engine.run(
-        f"copy ({sql}) to $target (format parquet, compression lz4_raw)",
+        f"copy (select * from ({sql}) as plain union all by name select * from staging_measurement) to $target (format parquet, compression lz4_raw)",
         {"target": str(target), "source_file": parameters["source_file"], "received_at": parameters["received_at"]},
     )
-    engine.read_parquet("plain_measurement", target)
-    n_rows: int = engine.value("select count(*) from plain_measurement")
+    engine.read_parquet("written", target)
+    n_rows: int = engine.value("select count(*) from written")
     return n_rows
 
 

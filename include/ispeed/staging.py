@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ _FIGURES = tuple(column for column in COLUMNS if column.rpartition("_")[2] in UN
 
 
 def stage(settings: Settings, month: Month) -> dict[str, Any]:
-    """Write `staging/month=…/`: one Parquet file per export file, a second where it has odd rows, and `staging.json`.
+    """Write `staging/month=…/`: one Parquet file per export file, and `staging.json`.
 
     Returns rows per file, and headers that the contract does not declare or the file does not have. Raises
     `UserError` where a file cannot be read as the contract says. The tasks of a run do the same in three steps.
@@ -99,17 +100,16 @@ def stage_files(settings: Settings, month: Month, group: Group) -> dict[str, int
                     "clear the task land of this run and what follows it, or leave the month to the run that landed it",
                 )
             written = Path(scratch) / f"{parts[file]}.parquet"
-            headers, n_rows = process.call(name, _stage_file, settings, month, contract, file, written)
-            if headers.undeclared:
-                log.warning("%s: columns that no header of the contract means: %s", name, headers.undeclared)
-            if headers.absent:
-                log.warning("%s: columns that are not in the file: %s", name, headers.absent)
+            staged = process.call(name, _stage_file, settings, month, contract, file, written)
+            if staged.undeclared:
+                log.warning("%s: columns that no header of the contract means: %s", name, staged.undeclared)
+            if staged.absent:
+                log.warning("%s: columns that are not in the file: %s", name, staged.absent)
             sync_folder(Path(scratch))
-            for path in Path(scratch).iterdir():
-                os.replace(path, folder / path.name)
+            os.replace(written, folder / written.name)
             # Last: a part is there when its note is.
-            write_json(folder / f"{parts[file]}.json", {"n_rows": n_rows, **asdict(headers)})
-            n_rows_of[name] = n_rows
+            write_json(folder / f"{parts[file]}.json", asdict(staged))
+            n_rows_of[name] = staged.n_rows
     return n_rows_of
 
 
@@ -138,8 +138,7 @@ def finish_staging(settings: Settings, month: Month) -> dict[str, Any]:
         with replaced_folder(settings.lake_of("staging", month)) as new:
             for number, (file, part) in enumerate(parts.items()):
                 files[file.source_file] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
-                for path in folder.glob(f"{part}*.parquet"):
-                    _link_or_copy(path, new / path.name.replace(part, f"{number:05}"))
+                _link_or_copy(folder / f"{part}.parquet", new / f"{number:05}.parquet")
             inputs = staging_inputs(contract, landing)
             write_json(new / "staging.json", {"files": files, "constants": dict(contract.constants), "inputs": inputs})
         _remove_others(folder, set(parts.values()))
@@ -196,35 +195,45 @@ def staging_inputs(contract: Contract, landing: Landing) -> dict[str, Any]:
     }
 
 
-def _stage_file(
-    settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path
-) -> tuple[Headers, int]:
-    """Write the rows of one file to `path`, and those that needed a closer look beside it."""
+@dataclass(frozen=True)
+class _StagedFile:
+    """What is noted of a file. `is_by_line`: each line is a record, so that a row's number is that of its line."""
+
+    n_rows: int
+    undeclared: tuple[str, ...]
+    absent: tuple[str, ...]
+    is_by_line: bool
+
+
+def _stage_file(settings: Settings, month: Month, contract: Contract, file: LandedFile, path: Path) -> _StagedFile:
+    """Write the rows of one file to `path`."""
     with open_engine(settings.reading_engine_bytes) as engine:
         parameters = _parameters_of(settings, contract, file)
-        plain = None
+
+        def read_exactly(lines: Places | None = None) -> Headers:
+            return _read_measurements(engine, settings, month, contract, file, parameters, lines)
+
         if may_be_plain(contract, contract.shape_of(file.source_file)):
             define_macros(engine)
-            plain = write_plain_rows(engine, settings, month, contract, file, parameters, path)
-        if plain is None:
-            return _write_exact_rows(engine, settings, month, contract, file, parameters, path)
-        n_rows = plain.n_rows
-        if len(plain.left):
-            beside = path.with_suffix(".left.parquet")
-            n_rows += _write_exact_rows(engine, settings, month, contract, file, parameters, beside, plain.left)[1]
-        return plain.headers, n_rows
+            plain = write_plain_rows(engine, settings, month, contract, file, parameters, read_exactly, path)
+            if plain is not None:
+                return _StagedFile(plain.n_rows, plain.headers.undeclared, plain.headers.absent, is_by_line=True)
+        headers = read_exactly()
+        engine.write_parquet("select * from staging_measurement order by row_number", path)
+        n_rows = engine.value("select count(*) from staging_measurement")
+        return _StagedFile(n_rows, headers.undeclared, headers.absent, is_by_line=False)
 
 
-def _write_exact_rows(
+def _read_measurements(
     engine: Engine,
     settings: Settings,
     month: Month,
     contract: Contract,
     file: LandedFile,
-    parameters: dict[str, Any],
-    path: Path,
-    lines: Places | None = None,
-) -> tuple[Headers, int]:
+    parameters: Mapping[str, Any],
+    lines: Places | None,
+) -> Headers:
+    """Make `staging_measurement` of a file's records, or of these lines of it."""
     headers = read_records(engine, settings, month, contract, file, lines=lines)
     for column, pairs in value_pairs(engine, contract, "source_record", COLUMNS).items():
         engine.add_rows("value_map", {"found": "text", "value": "text"}, pairs)
@@ -233,8 +242,7 @@ def _write_exact_rows(
             f"where source_record.{column} = value_map.found"
         )
     engine.create("staging_measurement", "staging/staging_measurement.sql", parameters)
-    engine.write_parquet("select * from staging_measurement order by row_number", path)
-    return headers, engine.value("select count(*) from staging_measurement")
+    return headers
 
 
 def _parameters_of(settings: Settings, contract: Contract, file: LandedFile) -> dict[str, Any]:

@@ -101,13 +101,14 @@ def read_one_way(settings: Any, folder: Path, is_exact: bool, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(staging, "write_plain_rows", (lambda *arguments: None) if is_exact else write_plain_rows)
         try:
-            headers, n_rows = staging._stage_file(settings, MONTH, contract, file, folder / "00000.parquet")
+            staged = staging._stage_file(settings, MONTH, contract, file, folder / "00000.parquet")
         except UserError as error:
             return str(error), "refused"
     with open_engine() as engine:
         engine.read_parquet("staged", *folder.glob("*.parquet"))
         rows = engine.rows("select * from staged order by row_number")
-    assert len(rows) == n_rows
+    assert len(rows) == staged.n_rows
+    headers = (staged.undeclared, staged.absent)
     return (headers, rows), "plain" if plain and plain[0] is not None else "exact"
 
 
