@@ -35,8 +35,8 @@ demo: $(VENV)/$(if $(PROVINCE),.dev,.run) ## sample exports where there are none
 month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10; BOUNDARIES=2025-07-01: also on that map
 	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
 
-backfill: $(VENV)/.run ## months in order on a real scheduler: make backfill FROM=2024-08 TO=2024-10
-	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
+backfill: $(VENV)/.run ## months on a real scheduler: make backfill FROM=2024-08 TO=2024-10; PARALLEL=2: two are ingested at a time
+	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES)) $(if $(PARALLEL),--parallel $(PARALLEL))
 
 sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
 	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)

@@ -18,17 +18,10 @@ và mã giới thiệu đúng theo ngày đo. Mọi dòng đều có chỗ: đư
 
 from __future__ import annotations
 
-from airflow.sdk import CronPartitionTimetable, chain, dag, task
+from airflow.sdk import CronPartitionTimetable, chain, dag
 
-from ispeed.airflow import (
-    CORE_MEASUREMENT,
-    WaitForExport,
-    announce_month,
-    check_task,
-    monthly,
-    no_retry_on_user_error,
-    run_of,
-)
+from ispeed.airflow import CORE_MEASUREMENT, WaitForExport, announce_month, check_step, monthly, run_of, step
+from ispeed.settings import stage_parallel
 
 
 @dag(
@@ -42,36 +35,44 @@ from ispeed.airflow import (
 def ingest_measurements():
     wait_for_export = WaitForExport(task_id="wait_for_export", task_display_name="Chờ đủ tệp của tháng")
 
-    @task(task_display_name="Lưu tệp nguyên bản")
-    @no_retry_on_user_error
+    @step(task_display_name="Lưu tệp nguyên bản")
     def land(**context):
-        from ispeed import landing
+        from ispeed import landing, staging
 
-        return landing.land(*run_of(context))
+        landing.land(*run_of(context))
+        return staging.deal_out_files(*run_of(context))
 
-    @task(task_display_name="Đọc từng dòng")
-    @no_retry_on_user_error
-    def stage(**context):
+    @step(
+        task_display_name="Đọc từng dòng",
+        map_index_template="{{ task.op_kwargs['group']['label'] }}",
+        max_active_tis_per_dagrun=stage_parallel(),
+    )
+    def stage_files(group, **context):
         from ispeed import staging
 
-        return staging.stage(*run_of(context))
+        return staging.stage_files(*run_of(context), group)
 
-    @check_task(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
-    @no_retry_on_user_error
+    @step(task_display_name="Gom các tệp đã đọc")
+    def finish_staging(**context):
+        from ispeed import staging
+
+        return staging.finish_staging(*run_of(context))
+
+    @check_step(task_display_name="Kiểm tra chất lượng, cách ly dòng lỗi")
     def check_staging(**context):
         from ispeed import checks
 
         return checks.check_staging(*run_of(context))
 
-    @task(task_display_name="Gắn với danh mục theo ngày đo", outlets=[CORE_MEASUREMENT])
-    @no_retry_on_user_error
+    @step(task_display_name="Gắn với danh mục theo ngày đo", outlets=[CORE_MEASUREMENT])
     def build_core(**context):
         from ispeed import core
 
         announce_month(context, CORE_MEASUREMENT)
         return core.build_core(*run_of(context))
 
-    chain(wait_for_export, land(), stage(), check_staging(), build_core())
+    landed = land()
+    chain(wait_for_export, landed, stage_files.expand(group=landed), finish_staging(), check_staging(), build_core())
 
 
 ingest_measurements()

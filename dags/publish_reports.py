@@ -18,9 +18,9 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
 
 from __future__ import annotations
 
-from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
+from airflow.sdk import PartitionedAssetTimetable, chain, dag
 
-from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_task, monthly, no_retry_on_user_error, run_of
+from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_step, leave_held_month, monthly, run_of, step
 
 
 @dag(
@@ -31,36 +31,32 @@ from ispeed.airflow import CORE_MEASUREMENT, REPORTS, boundaries_of, check_task,
     **monthly(),
 )
 def publish_reports():
-    @task(task_display_name="Tính các bảng báo cáo")
-    @no_retry_on_user_error
+    @step(task_display_name="Tính các bảng báo cáo")
     def build_reports(**context):
         from ispeed import reports
 
+        leave_held_month(context)
         return reports.build_reports(*run_of(context))
 
-    @check_task(task_display_name="Kiểm tra các bảng báo cáo")
-    @no_retry_on_user_error
+    @check_step(task_display_name="Kiểm tra các bảng báo cáo")
     def check_reports(**context):
         from ispeed import reports
 
         return reports.check_reports(*run_of(context))
 
-    @task(task_display_name="Viết sổ Excel")
-    @no_retry_on_user_error
+    @step(task_display_name="Viết sổ Excel")
     def write_workbooks(**context):
         from ispeed import draft
 
         return draft.write_workbooks(*run_of(context))
 
-    @task(task_display_name="Phát hành vào thư mục dùng chung", outlets=[REPORTS])
-    @no_retry_on_user_error
+    @step(task_display_name="Phát hành vào thư mục dùng chung", outlets=[REPORTS])
     def publish(**context):
         from ispeed import share
 
         return share.publish(*run_of(context))
 
-    @task(task_display_name="Quy đổi theo địa giới của ngày khác, khi được yêu cầu")
-    @no_retry_on_user_error
+    @step(task_display_name="Quy đổi theo địa giới của ngày khác, khi được yêu cầu")
     def restate(**context):
         from ispeed import restatement
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
+from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from ispeed.airflow import REGISTRY, RETRIES, no_retry_on_user_error
+from ispeed.airflow import REGISTRY, RETRIES, step
 
 
 @dag(
@@ -43,8 +43,7 @@ from ispeed.airflow import REGISTRY, RETRIES, no_retry_on_user_error
     tags=["ispeed", "danh mục"],
 )
 def sync_registry():
-    @task(task_display_name="Kiểm tra và ghi bảng danh mục", outlets=[REGISTRY])
-    @no_retry_on_user_error
+    @step(task_display_name="Kiểm tra và ghi bảng danh mục", outlets=[REGISTRY])
     def sync_registry(**context):
         from ispeed import registry
         from ispeed.settings import Settings

@@ -15,9 +15,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Connection, Context, Param, conf
-from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, TaskDeferred
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Connection, Context, Param, conf, task
+from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.errors import UserError
@@ -142,6 +147,11 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `@task(…)`, for a step of ours: a `UserError` ends it at once."""
+    return lambda function: task(**arguments)(no_retry_on_user_error(function))
+
+
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
     """Give the asset's event the month where the run has no partition key, so that the next DAG runs for it too.
 
@@ -152,6 +162,18 @@ def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
         context["outlet_events"][asset].extra["boundaries"] = str(boundaries)
     if run.partition_key is None and run.triggering_user_name != "dag_test":
         context["outlet_events"][asset].add_partitions(str(month_of(context)))
+
+
+def leave_held_month(context: Mapping[str, Any]) -> None:
+    """Skip a run that an asset's event started where a backfill of parallel months publishes the month in its turn.
+
+    A month is compared with those before it: it is not published before they are.
+    """
+    from ispeed.lake import is_held
+
+    settings, month = run_of(context)
+    if context.get("triggering_asset_events") and is_held(settings, month):
+        raise AirflowSkipException(f"{month} is published by the backfill that runs now, when the months before it are")
 
 
 def page_path(path: str) -> str:
@@ -184,7 +206,7 @@ class CheckOperator(DecoratedOperator, PythonOperator):
     """A Python task that runs checks, with links to the pages that tell what they found."""
 
     operator_extra_links = (QualityLink(), DataDocsLink())
-    custom_operator_name = "@check_task"
+    custom_operator_name = "@check_step"
     context: Context
 
     def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
@@ -197,9 +219,10 @@ class CheckOperator(DecoratedOperator, PythonOperator):
         return super().execute(context)
 
 
-def check_task(**arguments: Any) -> TaskDecorator:
-    """As `@task(…)`, for a task that runs checks."""
-    return task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
+def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `@step(…)`, for one that runs checks."""
+    check_task = task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
+    return lambda function: check_task(no_retry_on_user_error(function))
 
 
 class ExportTrigger(BaseTrigger):

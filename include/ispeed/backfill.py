@@ -1,4 +1,4 @@
-"""Months run one after the other by Airflow's own services, each until it is published."""
+"""Months run by Airflow's own services, each until it is published: one after the other, or some side by side."""
 
 from __future__ import annotations
 
@@ -9,20 +9,40 @@ from datetime import date
 from typing import Final
 from urllib.parse import quote
 
+from ispeed.lake import held_months
 from ispeed.months import Month
 from ispeed.services import DAG_IDS, Services
+from ispeed.settings import Settings
 
 FINISHED: Final = ("success", "failed")
 PUBLISH_STARTS_SECONDS: Final = 120.0
 
 
 def backfill(
-    services: Services, months: Sequence[Month], say: Callable[[str], None], boundaries: date | None = None
+    services: Services,
+    months: Sequence[Month],
+    say: Callable[[str], None],
+    boundaries: date | None = None,
+    n_parallel: int = 1,
 ) -> dict[Month, str]:
-    """Sync the registry, backfill the months in order, and wait until each is published, also on the map of a day.
+    """Sync the registry, backfill the months, and wait until each is published, also on the map of a day.
 
-    Returns for each month `success`, or which DAG failed and why. Months that were done before are done again.
+    At most `n_parallel` are ingested at a time. They are published in order all the same: a month is compared with
+    those before it. Months that were done before are done again. Returns for each month `success`, or which DAG failed
+    and why.
     """
+    settings = Settings.from_environment(services.environment)
+    with held_months(settings, months if n_parallel > 1 else ()):
+        return _backfill(services, months, say, boundaries, n_parallel)
+
+
+def _backfill(
+    services: Services,
+    months: Sequence[Month],
+    say: Callable[[str], None],
+    boundaries: date | None,
+    n_parallel: int,
+) -> dict[Month, str]:
     services.unpause(DAG_IDS)
     # A run that was cut off goes on now, and counts; what is finished was another time.
     seen = {run["dag_run_id"] for dag_id in DAG_IDS for run in services.runs(dag_id) if run["state"] in FINISHED}
@@ -35,15 +55,18 @@ def backfill(
     for left in services.request("GET", "/api/v2/backfills?dag_id=ingest_measurements")["backfills"]:
         if left["completed_at"] is None:
             services.request("PUT", f"/api/v2/backfills/{left['id']}/cancel")
+    conf = {"boundaries": str(boundaries)} if boundaries else {}
     services.airflow(
         *("backfill", "create", "--dag-id", "ingest_measurements"),
         *("--from-date", str(months[0].first_day), "--to-date", str(months[-1].last_day)),
-        *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
-        *(("--dag-run-conf", json.dumps({"boundaries": str(boundaries)})) if boundaries else ()),
+        *("--max-active-runs", str(n_parallel), "--reprocess-behavior", "completed"),
+        *(("--dag-run-conf", json.dumps(conf)) if conf else ()),
     )
     states: dict[Month, str] = {}
     told: dict[tuple[Month, str], str] = {}
     ingested_at: dict[Month, float] = {}
+    # Side by side, months may be ingested in another order than they are published in: those runs are ours to start.
+    started: dict[Month, str] = {}
     while len(states) < len(months):
         services.check_alive()
         runs = {
@@ -51,6 +74,7 @@ def backfill(
             for dag_id in DAG_IDS[1:]
             for run in reversed(services.runs(dag_id))
             if run["dag_run_id"] not in seen
+            and (n_parallel == 1 or dag_id != "publish_reports" or run["dag_run_id"] in started.values())
         }
         for month in months:
             for dag_id in DAG_IDS[1:]:
@@ -73,8 +97,14 @@ def backfill(
                 elif run["state"] == "success":
                     since = ingested_at.setdefault(month, time.monotonic())
                     late = time.monotonic() - since > PUBLISH_STARTS_SECONDS
-                    if late and ("publish_reports", str(month)) not in runs:
+                    if n_parallel == 1 and late and ("publish_reports", str(month)) not in runs:
                         states[month] = "publish_reports was not started by the asset event"
+        if n_parallel > 1:
+            first = next((month for month in months if month not in states), None)
+            if first in ingested_at and first not in started:
+                asked = {"logical_date": None, "partition_key": str(first), "conf": conf}
+                run = services.request("POST", "/api/v2/dags/publish_reports/dagRuns", asked)
+                started[first] = run["dag_run_id"]
         time.sleep(1)
     return states
 
@@ -94,7 +124,10 @@ def _failure_text(services: Services, dag_id: str, run_id: str, state: str = "fa
     for task in services.request("GET", path)["task_instances"]:
         if task["state"] != state:
             continue
-        log = services.request("GET", f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true")
+        log = services.request(
+            "GET",
+            f"{path}/{task['task_id']}/logs/{task['try_number']}?full_content=true&map_index={task['map_index']}",
+        )
         for line in reversed(log["content"]):
             if line.get("level") in ("error", "critical"):
                 details = line.get("error_detail") or [{}]

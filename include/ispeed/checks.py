@@ -124,7 +124,7 @@ def check_staging(settings: Settings, month: Month) -> dict[str, Any]:
     """
     contract = read_contract(settings.source)
     landing = read_landing(settings, month)
-    step = read_step(settings, "staging", month, "stage")
+    step = read_step(settings, "staging", month, "stage_files")
     if step["inputs"] != staging_inputs(contract, landing):
         raise RuntimeError(f"staging of {month} was made from other files or another contract: stage it again")
     policy = read_policy(settings.policy, month.last_day)

@@ -43,10 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     month = commands.add_parser("month", help="run every DAG for one month, here and now")
     month.add_argument("month", metavar="YYYY-MM")
     month.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish it also on the map of that day")
-    backfill = commands.add_parser("backfill", help="run months one after the other on a real scheduler")
+    backfill = commands.add_parser("backfill", help="run months on a real scheduler")
     backfill.add_argument("first", metavar="FROM")
     backfill.add_argument("last", metavar="TO")
     backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
+    backfill.add_argument("--parallel", metavar="N", type=int, default=1, help="months that are ingested at a time")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
@@ -74,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "month":
                 return run_months([Month.parse(chosen.month)], _day(chosen.boundaries))
             case "backfill":
-                return run_backfill(Month.parse(chosen.first), Month.parse(chosen.last), _day(chosen.boundaries))
+                first, last = Month.parse(chosen.first), Month.parse(chosen.last)
+                return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel)
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
@@ -163,9 +165,11 @@ def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:
     return OK
 
 
-def run_backfill(first: Month, last: Month, boundaries: date | None = None) -> int:
+def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_parallel: int = 1) -> int:
     """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
     months = _months(first, last)
+    if n_parallel < 1:
+        raise UserError("backfill", f"PARALLEL={n_parallel}", "a number of months, at least 1", "give PARALLEL=2")
     # Exports of months gone by do not grow: a short look will do.
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "10")
     environment = airflow_environment()
@@ -183,7 +187,7 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None) -> i
     started = time.monotonic()
     with Services("backfill", environment, logs) as services:
         print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
-        states = backfill(services, months, print, boundaries)
+        states = backfill(services, months, print, boundaries, n_parallel)
     failed = [month for month in months if states[month] != "success"]
     for month in months:
         print(f"{month}  {states[month]}")

@@ -37,7 +37,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
     """
     policy = read_policy(settings.policy, month.last_day)
     quarantine = read_step(settings, "quarantine", month, "check")
-    staging = read_step(settings, "staging", month, "stage")
+    staging = read_step(settings, "staging", month, "stage_files")
     require_same(month, quarantine, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "check_staging")
     require_passed(month, quarantine["results"])
     folder = settings.lake_of("core", month)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -75,7 +76,6 @@ class Pages:
         """Write `<table>.html` from a suite's validation results, as Great Expectations gave them, in order."""
         from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
         from great_expectations.render.renderer import ValidationResultsPageRenderer
-        from great_expectations.render.view import DefaultJinjaPageView
 
         n_passed = sum(bool(outcome.success) for outcome in outcomes)
         result = ExpectationSuiteValidationResult(
@@ -94,10 +94,8 @@ class Pages:
         # Header and statistics; the block behind them holds run time and a random id, for scripts that are not here.
         document.sections[0].content_blocks = document.sections[0].content_blocks[:2]
         heading = f"{TABLES.get(table, table)}, tháng {month_text(self.month)}"
-        page: str = (
-            DefaultJinjaPageView()
-            .env.from_string(_PAGE)
-            .render(**document.to_json_dict(), heading=heading, style=STYLE, sample_place=_SAMPLE_PLACE)
+        page: str = _page_template().render(
+            **document.to_json_dict(), heading=heading, style=STYLE, sample_place=_SAMPLE_PLACE
         )
         # There are no pages of suites without results to lead to.
         page = page.replace(f'<a href="../../../../expectations/{table}.html" >{table}</a>', table)
@@ -143,6 +141,14 @@ class Pages:
             if page is not None:
                 (target / f"{table}.html").write_text(page, encoding="utf-8")
         (target / INDEX).write_text(self.index(checks, is_sample=is_sample), encoding="utf-8")
+
+
+@cache
+def _page_template() -> Any:
+    """Kept for the suites of a process: its parts take longer to compile than a page takes to fill in."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView().env.from_string(_PAGE)
 
 
 def _sample_mark(is_sample: bool) -> str:

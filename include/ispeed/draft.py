@@ -26,7 +26,8 @@ from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
 from ispeed.publication import published_origin
 from ispeed.reports import read_report
-from ispeed.settings import INCLUDE, Settings
+from ispeed.rules import rules_fingerprint, sha256_of
+from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES, Table
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Change, CheckLine, Content, IntegrityPolicy, SourceFile, WorkbookPolicy
@@ -72,7 +73,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         )
     require_passed(month, json.loads(noted.read_text(encoding="utf-8")))
     database = Database(settings.database_url)
-    with month_lock(settings, month), open_engine() as engine:
+    with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = _noted_checks(settings, month)
         origin = origin_of(policy, report, checks)
@@ -126,7 +127,7 @@ def read_draft(settings: Settings, month: Month) -> Draft:
 
 def read_draft_tables(settings: Settings, month: Month, revision: int) -> Tables:
     """The report tables of the draft, with their revision, as they go into the reports database."""
-    with open_engine() as engine:
+    with open_engine(settings.memory_bytes) as engine:
         tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
     for rows in tables.values():
         for row in rows:
@@ -139,15 +140,10 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
 
     What is told of a month beside others (drift, a file of two months) may change with those: it counts as it is shown.
     """
-    rules = {
-        str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
-        for path in sorted(INCLUDE.glob(pattern))
-    }
     return {
         "inputs": report["core"]["inputs"],
         "policy": policy.fingerprint,
-        "rules": sha256_of(rules),
+        "rules": rules_fingerprint(),
         "version": ispeed.__version__,
         "previous_revision": report["previous"],
         "registry": report["core"]["registry"],
@@ -268,7 +264,7 @@ def _content(
     changes: Sequence[Change],
     causes: Sequence[str],
 ) -> Content:
-    staging = read_step(settings, "staging", month, "stage")
+    staging = read_step(settings, "staging", month, "stage_files")
     files = staging["files"]
     return Content(
         month=month,
@@ -460,8 +456,3 @@ def _data_package(tables: Sequence[Table], content: Content) -> dict[str, Any]:
             for table in tables
         ],
     }
-
-
-def sha256_of(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

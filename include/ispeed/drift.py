@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ispeed.database import Database
 from ispeed.engine import Engine
+from ispeed.lake import is_held
 from ispeed.landing import Landing
 from ispeed.months import Month
 from ispeed.policy import Policy
@@ -57,14 +58,27 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
 
 
 def add_landed_elsewhere(engine: Engine, settings: Settings, month: Month, landing: Landing) -> None:
-    """Make `landed_elsewhere`: the month's files whose very bytes also stand in the landing of another month."""
+    """Make `landed_elsewhere`: the month's files whose very bytes also stand in the landing of another month.
+
+    Not of later months that a backfill runs side by side: one by one, they would land when this one is done.
+    """
+    database = Database(settings.database_url)
     months_of: dict[str, list[str]] = {}
     for note in sorted(settings.lake_of("landing", month).parent.glob("month=*/landing.json")):
         other = note.parent.name.removeprefix("month=")
         for file in json.loads(note.read_text(encoding="utf-8"))["files"] if other != str(month) else ():
             months_of.setdefault(file["sha256"], []).append(other)
-    rows = [(file.source_file, other) for file in landing.files for other in months_of.get(file.sha256, ())]
+    rows = [
+        (file.source_file, other)
+        for file in landing.files
+        for other in months_of.get(file.sha256, ())
+        if other < str(month) or not _is_beside(settings, database, Month.parse(other))
+    ]
     engine.add_rows("landed_elsewhere", {"source_file": "text", "other_month": "text"}, rows)
+
+
+def _is_beside(settings: Settings, database: Database, later: Month) -> bool:
+    return is_held(settings, later) and database.current_revision(later) is None
 
 
 def _months_before(month: Month, n_months: int) -> Iterator[Month]:

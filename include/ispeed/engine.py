@@ -200,7 +200,7 @@ def open_chosen_engine(settings: Settings) -> Iterator[Engine]:
         with open_spark(settings.spark) as spark:
             yield spark
     else:
-        with open_engine() as duck:
+        with open_engine(settings.memory_bytes) as duck:
             yield duck
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from ispeed.settings import Settings
 
 
 @contextmanager
-def month_lock(settings: Settings, month: Month) -> Iterator[None]:
-    """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself."""
-    with _lock(settings, str(month), fcntl.LOCK_EX):
+def month_lock(settings: Settings, month: Month, *, to_replace: bool = True) -> Iterator[None]:
+    """Hold the month, so that two runs of it cannot interleave within a step; a killed process lets go by itself.
+
+    One step may replace what the month has; steps that only add to it, under names of their own, may do so together.
+    """
+    with _lock(settings, str(month), fcntl.LOCK_EX if to_replace else fcntl.LOCK_SH):
         yield
 
 
@@ -32,10 +35,41 @@ def registry_lock(settings: Settings, *, to_write: bool) -> Iterator[None]:
 
 
 @contextmanager
+def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
+    """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
+    path = _held(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(" ".join(map(str, months)))
+        file.flush()
+        yield
+
+
+def is_held(settings: Settings, month: Month) -> bool:
+    """Whether somebody keeps the publishing of the month to themselves just now."""
+    path = _held(settings)
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(month) in file.read().split()
+    return False
+
+
+def _held(settings: Settings) -> Path:
+    return settings.lake / "locks" / "held.lock"
+
+
+@contextmanager
 def _lock(settings: Settings, name: str, kind: int) -> Iterator[None]:
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as file:
+    # Over NFS, a lock to share needs a file that may be read, and one to hold alone a file that may be written.
+    with (folder / f"{name}.lock").open("a+") as file:
         fcntl.flock(file, kind)
         yield
 

@@ -68,7 +68,7 @@ class Landing:
 def land(settings: Settings, month: Month) -> dict[str, Any]:
     """Copy the month's exports into the lake and note them in `landing.json`.
 
-    Returns counts for the log. Raises `UserError` where there is no file or one that the source contract has no
+    Returns and logs counts. Raises `UserError` where there is no file or one that the source contract has no
     shape for. Bytes that landed before stay, also those of files that are gone or replaced.
     """
     contract = read_contract(settings.source)
@@ -93,7 +93,9 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
             target / "landing.json",
             {"files": [asdict(file) for file in files], "is_sample": is_sample, "receipts": receipts},
         )
-    return {"n_files": len(files), "n_bytes": sum(file.n_bytes for file in files), "is_sample": is_sample}
+    landed = {"n_files": len(files), "n_bytes": sum(file.n_bytes for file in files), "is_sample": is_sample}
+    log.info("Landed: %s.", landed)
+    return landed
 
 
 def read_landing(settings: Settings, month: Month) -> Landing:

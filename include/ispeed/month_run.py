@@ -57,28 +57,28 @@ def run_months(
         tasks.prefix = "" if dag_id == sync_registry else f"{month} "
         run = dag.test(logical_date=None, run_conf={"month": str(month), **asked})
         if run.state != "success":
-            say("\n")
+            errors = tasks.errors or [f"{dag_id} ended as {run.state}"]
             return Failure(
-                str(tasks.error or f"{dag_id} ended as {run.state}"),
-                is_user_error=isinstance(tasks.error, AirflowFailException),
-                is_stopped=isinstance(tasks.error, KeyboardInterrupt),
+                "\n".join(dict.fromkeys(map(str, errors))),
+                is_user_error=all(isinstance(error, AirflowFailException) for error in errors),
+                is_stopped=any(isinstance(error, KeyboardInterrupt) for error in errors),
             )
     return None
 
 
 class _TaskTimes:
-    """A listener of Airflow's: tells of each task when it begins and when it ends, and keeps the error of one."""
+    """A listener of Airflow's: tells of each task when it begins and when it ends, and keeps their errors."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._started: dict[str, float] = {}
-        self.error: BaseException | str | None = None
+        self.errors: list[BaseException | str] = []
         self.prefix = ""
 
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
         """A task begins; a deferred task begins twice."""
-        name = f"{self.prefix}{task_instance.dag_id}.{task_instance.task_id}"
+        name = self._name(task_instance)
         if name not in self._started:
             self._started[name] = time.monotonic()
             self._say(f"{name:<46}")
@@ -86,11 +86,18 @@ class _TaskTimes:
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
         """A task is done."""
-        seconds = time.monotonic() - self._started[f"{self.prefix}{task_instance.dag_id}.{task_instance.task_id}"]
+        seconds = time.monotonic() - self._started[self._name(task_instance)]
         self._say(f"{seconds:>7.1f} s\n")
 
     @hookimpl
     def on_task_instance_failed(self, error: BaseException | str | None) -> None:
         """A task failed."""
-        self.error = error
-        self._say(" failed")
+        if error is not None:
+            self.errors.append(error)
+        self._say(" failed\n")
+
+    def _name(self, task_instance: Any) -> str:
+        """Files are read by a task each, or a group of them by one: they are told apart by their number."""
+        number = task_instance.map_index
+        of_many = "" if number is None or number < 0 else f"[{number}]"
+        return f"{self.prefix}{task_instance.dag_id}.{task_instance.task_id}{of_many}"

@@ -78,7 +78,7 @@ def _write_originals(
     found: Path,
 ) -> None:
     fields = ", ".join(f"{column} := {column}" for column in COLUMNS if column != "device_id")
-    with open_engine(settings.read_memory_bytes // 2) as engine:
+    with open_engine(settings.reading_engine_bytes) as engine:
         engine.read_parquet("wanted", wanted)
         engine.add_rows("file", {"source_file": "text"}, [(file.source_file,)])
         lines = None

@@ -19,7 +19,7 @@ from ispeed.settings import INCLUDE, Settings
 # The tasks of a month in their order, the lake's layer that each writes, and its note there.
 _STEPS: Final = (
     ("land", "landing", "landing.json"),
-    ("stage", "staging", "staging.json"),
+    ("stage_files", "staging", "staging.json"),
     ("check_staging", "quarantine", "quarantine.json"),
     ("build_core", "core", "core.json"),
     ("build_reports", "report", "report.json"),
@@ -131,7 +131,7 @@ def read_quality(settings: Settings, month: Month) -> MonthQuality | None:
             notes[task] = note
     if "land" not in notes:
         return None
-    files = notes["stage"]["files"] if "stage" in notes else {}
+    files = notes["stage_files"]["files"] if "stage_files" in notes else {}
     return MonthQuality(
         month=month,
         is_sample=notes["land"]["is_sample"],
@@ -140,7 +140,7 @@ def read_quality(settings: Settings, month: Month) -> MonthQuality | None:
             ReadFile(name, file["n_rows"], tuple(file["absent"]), tuple(file["undeclared"]))
             for name, file in files.items()
         ),
-        n_raw=sum(file["n_rows"] for file in files.values()) if "stage" in notes else None,
+        n_raw=sum(file["n_rows"] for file in files.values()) if "stage_files" in notes else None,
         n_accepted=notes["build_core"]["n_accepted"] if "build_core" in notes else None,
         quarantined=_by_reason("quarantined", notes["check_staging"]["n_rows"]) if "check_staging" in notes else None,
         flagged=_by_reason("flagged", notes["build_core"]["n_flagged"]) if "build_core" in notes else None,

@@ -20,7 +20,7 @@ from ispeed.workbook.wording import ACTIONS, COLUMNS, SAMPLE_MARK, SEVERITIES, T
 # As the DAGs show them; a test compares.
 TASKS: Final = {
     "land": "Lưu tệp nguyên bản",
-    "stage": "Đọc từng dòng",
+    "stage_files": "Đọc từng dòng",
     "check_staging": "Kiểm tra chất lượng, cách ly dòng lỗi",
     "build_core": "Gắn với danh mục theo ngày đo",
     "build_reports": "Tính các bảng báo cáo",

@@ -42,7 +42,7 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     """Write `report/month=…/`: one Parquet file a report table, and `report.json`. Returns rows per table."""
     policy = read_policy(settings.policy, month.last_day)
     core = read_step(settings, "core", month, "build_core")
-    staging = read_step(settings, "staging", month, "stage")
+    staging = read_step(settings, "staging", month, "stage_files")
     require_same(month, core, {"inputs": staging["inputs"], "policy": policy.fingerprint}, "build_core")
     require_passed(month, core["results"])
     with month_lock(settings, month), open_chosen_engine(settings) as engine:
@@ -145,7 +145,7 @@ def _read_core(engine: Engine, settings: Settings, month: Month, policy: Policy)
         engine.read_parquet(name, settings.lake_of("core", month) / f"{name}.parquet")
     read_registry(engine, settings.lake_of("core", month) / "registry")
     add_policy(engine, policy, month)
-    add_source_files(engine, read_step(settings, "staging", month, "stage")["files"])
+    add_source_files(engine, read_step(settings, "staging", month, "stage_files")["files"])
     engine.add_rows(
         "integrity_threshold",
         {"indicator": "text", "threshold": "double"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from ispeed.errors import UserError
@@ -15,6 +17,8 @@ from ispeed.months import Month
 PROJECT = Path(__file__).resolve().parents[2]
 INCLUDE = PROJECT / "include"
 ENGINES = ("duckdb", "spark")
+# Airflow maps a task at most so often (its setting max_map_length is 1024).
+STAGE_TASKS_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Settings:
     field_bytes_max: int = 100_000
     archive_members_max: int = 1_000
     expansion_max: int = 100
+    memory_bytes: int = 1_500_000_000
+    stage_tasks: int = 8
     read_memory_bytes: int = 3_000_000_000
     read_seconds: float = 3600.0
 
@@ -57,16 +63,7 @@ class Settings:
                 )
             return Path(value).expanduser().absolute()
 
-        def number(name: str, default: float, of: str) -> float:
-            text = environment.get(name) or str(default)
-            try:
-                value = float(text)
-            except ValueError:
-                value = -1.0
-            if not 0 <= value < float("inf"):
-                raise UserError(f"setting {name}", text, f"a number of {of}, such as {default}", "mend or unset it")
-            return value
-
+        number = partial(_number, environment)
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
         if engine not in ENGINES:
             raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
@@ -92,9 +89,16 @@ class Settings:
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
             archive_members_max=int(number("ISPEED_ARCHIVE_MEMBERS_MAX", cls.archive_members_max, "members")),
             expansion_max=int(number("ISPEED_EXPANSION_MAX", cls.expansion_max, "times")),
+            memory_bytes=int(number("ISPEED_MEMORY_BYTES", cls.memory_bytes, "bytes")),
+            stage_tasks=int(number("ISPEED_STAGE_TASKS", cls.stage_tasks, "tasks", 1, STAGE_TASKS_MAX)),
             read_memory_bytes=int(number("ISPEED_READ_MEMORY_BYTES", cls.read_memory_bytes, "bytes")),
             read_seconds=number("ISPEED_READ_SECONDS", cls.read_seconds, "seconds"),
         )
+
+    @property
+    def reading_engine_bytes(self) -> int:
+        """What DuckDB may hold while a file is read: half of the reading process, and no more than in other steps."""
+        return min(self.memory_bytes, self.read_memory_bytes // 2)
 
     def exports_of(self, month: Month) -> Path:
         return self.exports / str(month)
@@ -125,3 +129,22 @@ def _device_key_file(path: Path) -> str:
         except FileExistsError:
             pass
     return path.read_text().strip()
+
+
+def stage_parallel(environment: Mapping[str, str] = os.environ) -> int:
+    """How many tasks of one run may read files at a time. Apart from `Settings`: Airflow wants it with the DAG file."""
+    return int(_number(environment, "ISPEED_STAGE_PARALLEL", Settings.stage_tasks, "tasks", 1, STAGE_TASKS_MAX))
+
+
+def _number(
+    environment: Mapping[str, str], name: str, default: float, of: str, least: float = 0, most: float = math.inf
+) -> float:
+    text = environment.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (least <= value <= most and math.isfinite(value)):
+        bounds = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+        raise UserError(f"setting {name}", text, f"a number of {of}{bounds}, such as {default}", "mend or unset it")
+    return value

@@ -120,8 +120,9 @@ def test_a_check_task_that_stops_the_month_has_its_links_too(
     for name in ("a.csv", ".done"):
         (tmp_path / "2024-10" / name).touch()
     monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
-    for module, name in ((landing, "land"), (staging, "stage")):
+    for module, name in ((landing, "land"), (staging, "stage_files"), (staging, "finish_staging")):
         monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(staging, "deal_out_files", lambda *_: [{"label": "a.csv"}])
 
     def stop(*_: object) -> None:
         raise CheckFailed("month 2024-10", "3 rows", "none", "mend the file")
@@ -143,8 +144,8 @@ def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DA
         task.task_id: task.task_display_name
         for dag_id in ("ingest_measurements", "publish_reports")
         for task in dags[dag_id].tasks
-        # Neither waiting nor restating is a step of the month's own revision.
-        if task.task_id not in ("wait_for_export", "restate")
+        # Neither waiting nor restating is a step of the month's own revision, and collecting belongs to reading.
+        if task.task_id not in ("wait_for_export", "finish_staging", "restate")
     }
     assert shown == TASKS
 

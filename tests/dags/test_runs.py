@@ -9,13 +9,25 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 from ispeed import checks, core, landing, registry, staging
-from ispeed.airflow import CORE_MEASUREMENT, announce_month, boundaries_of, month_of, no_retry_on_user_error
+from ispeed.airflow import (
+    CORE_MEASUREMENT,
+    announce_month,
+    boundaries_of,
+    leave_held_month,
+    month_of,
+    no_retry_on_user_error,
+)
 from ispeed.errors import CheckFailed, UserError
+from ispeed.lake import held_months
 from ispeed.months import Month
+from ispeed.settings import Settings
 
 USER_ERROR = CheckFailed("file a.csv, row 7", "12 rows", "none", "mend the file")
 pytestmark = pytest.mark.usefixtures("airflow_database")
@@ -133,16 +145,39 @@ def test_a_run_takes_its_month_through_every_step_in_order(
     (tmp_path / "2024-10" / "a.csv").touch()
     (tmp_path / "2024-10" / ".done").touch()
     monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
-    calls: list[tuple[str, str]] = []
+    calls: list[tuple[Any, ...]] = []
+    # What a hostile file name would do, were it read as a template.
+    groups = [{"label": "{{ 7 * 7 }}.csv", "files": [["{{ 7 * 7 }}.csv", "0"]]}, {"label": "b.csv", "files": []}]
 
-    def stand_in(module: ModuleType, name: str) -> None:
-        monkeypatch.setattr(module, name, lambda settings, month: calls.append((name, str(month))))
+    def stand_in(module: ModuleType, name: str, result: Any = None) -> None:
+        def call(settings: object, month: object, *group: object) -> Any:
+            calls.append((name, str(month), *group))
+            return result
 
-    for module, name in ((landing, "land"), (staging, "stage"), (checks, "check_staging"), (core, "build_core")):
+        monkeypatch.setattr(module, name, call)
+
+    stand_in(landing, "land")
+    stand_in(staging, "deal_out_files", groups)
+    for module, name in (
+        (staging, "stage_files"),
+        (staging, "finish_staging"),
+        (checks, "check_staging"),
+        (core, "build_core"),
+    ):
         stand_in(module, name)
 
-    assert dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"}).state == "success"
-    assert calls == [(name, "2024-10") for name in ("land", "stage", "check_staging", "build_core")]
+    run = dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"})
+    assert run.state == "success"
+    assert calls == [
+        ("land", "2024-10"),
+        ("deal_out_files", "2024-10"),
+        *(("stage_files", "2024-10", group) for group in groups),
+        *((name, "2024-10") for name in ("finish_staging", "check_staging", "build_core")),
+    ]
+    with create_session() as session:
+        tasks = session.scalars(select(TaskInstance).where(TaskInstance.run_id == run.run_id))
+        shown = sorted(task.rendered_map_index for task in tasks if task.task_id == "stage_files")
+    assert shown == ["b.csv", "{{ 7 * 7 }}.csv"]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +202,16 @@ def test_the_next_dag_learns_the_day_of_another_map() -> None:
     context = run_context(key="2024-10", conf={"boundaries": "2025-07-01"})
     announce_month({**context, "outlet_events": {CORE_MEASUREMENT: event}}, CORE_MEASUREMENT)
     assert boundaries_of(run_context(events=core_event(**event.extra))) == date(2025, 7, 1)
+
+
+def test_a_run_of_an_event_leaves_a_held_month_to_the_backfill_and_one_by_hand_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
+    started_by_event, by_hand = run_context(key="2024-10", events=core_event()), run_context(key="2024-10")
+    leave_held_month(started_by_event)
+    with held_months(Settings.from_environment(), [Month(2024, 10)]):
+        with pytest.raises(AirflowSkipException, match="2024-10 is published by the backfill"):
+            leave_held_month(started_by_event)
+        leave_held_month(by_hand)
+        leave_held_month(run_context(key="2024-11", events=core_event()))
