@@ -24,7 +24,16 @@ from typing import Any
 import pytest
 import yaml
 
-from ispeed.checks import CheckResult, add_policy, add_source_files, read_suite, run_suite, stop_where_critical
+from ispeed.checks import (
+    CheckResult,
+    add_judged_core,
+    add_judged_measurement,
+    add_policy,
+    add_source_files,
+    read_suite,
+    run_suite,
+    stop_where_critical,
+)
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import CheckFailed
 from ispeed.months import Month
@@ -40,7 +49,11 @@ SUITES = sorted(
     {path.stem for path in (INCLUDE / "expectations").glob("*.json")} - {table.name for table in RESTATED_TABLES}
 )
 # The relation that a suite runs over and the one that it puts failing rows into, where they are not as usual.
-BATCH = {"staging_measurement": "remaining_measurement", "quarantine_measurement": "quarantine_original"}
+BATCH = {
+    "staging_measurement": "remaining_measurement",
+    "core_measurement": "judged_core",
+    "quarantine_measurement": "quarantine_original",
+}
 PUT_INTO = {"staging_measurement": "quarantine_measurement", "core_measurement": "flag_measurement"}
 KEYS = {table.name: table.key for table in REPORT_TABLES}
 REPORT_COLUMNS = {
@@ -107,10 +120,10 @@ def sound_month() -> Iterator[Engine]:
             relation = "quarantine_original" if table == "quarantine_measurement" else table
             add_csv(engine, relation, FOLDER / table / "batch.csv")
         engine.run(
-            "create table quarantine_measurement as select source_file, row_number, reason from quarantine_original; "
-            "create view remaining_measurement as select * from staging_measurement anti join quarantine_measurement "
-            "using (source_file, row_number)"
+            "create table quarantine_measurement as select source_file, row_number, reason from quarantine_original"
         )
+        add_judged_measurement(engine)
+        add_judged_core(engine)
         engine.run("create schema sound")
         for table in tables_of(engine):
             engine.run(f"create table sound.{table} as select * from main.{table}")
