@@ -10,13 +10,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import duckdb
 
 from ispeed.settings import INCLUDE, Settings
 
 Row = dict[str, Any]
+# A month's rows are written and read by machines only. Figures have too many values for a dictionary: give up early.
+AS_LARGE_PARQUET: Final = "(format parquet, compression lz4_raw, dictionary_size_limit 2000)"
 _TYPES = {
     "text": "varchar",
     "integer": "bigint",
@@ -161,7 +163,7 @@ class DuckDB:
 
     def write_file(self, sql_file: str, path: Path) -> None:
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
-        self._connection.sql(sql).write_parquet(str(path), compression="lz4_raw")
+        self.run(f"copy ({sql}) to $path {AS_LARGE_PARQUET}", {"path": str(path)})
 
     @contextmanager
     def batch(self, context: Any, relation: str) -> Iterator[Callable[[], Any]]:

@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from ispeed.contracts import COLUMNS, UNITS, Contract, Shape
-from ispeed.engine import DuckDB
+from ispeed.engine import AS_LARGE_PARQUET, DuckDB
 from ispeed.landing import LandedFile
 from ispeed.months import Month
 from ispeed.records import Headers
@@ -127,7 +127,7 @@ def _parse(
         "auto_detect = false, delim = $delimiter, quote = $quote, escape = $quote, columns = $columns, "
         "nullstr = $missing_texts, decimal_separator = $decimal, strict_mode = true, "
         "store_rejects = true, rejects_limit = 0, max_line_size = $max_line_size)) "
-        f"select * from ({sql}) as record) to $records (format parquet, compression lz4_raw)"
+        f"select * from ({sql}) as record) to $records {AS_LARGE_PARQUET}"
     )
     values = {
         **{name: parameters[name] for name in ("device_key", "missing_figures", "times", "per", "decimal")},
@@ -191,7 +191,7 @@ def _write(engine: DuckDB, left: Places, parameters: Mapping[str, Any], target: 
     sql = (INCLUDE / "sql" / "staging" / "plain_measurement.sql").read_text(encoding="utf-8")
     engine.run(
         f"copy (select * from ({sql}) as plain union all by name select * from staging_measurement) to $target "
-        "(format parquet, compression lz4_raw)",
+        f"{AS_LARGE_PARQUET}",
         {"target": str(target), "source_file": parameters["source_file"], "received_at": parameters["received_at"]},
     )
     engine.read_parquet("written", target)

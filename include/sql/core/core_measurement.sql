@@ -8,6 +8,15 @@ file as (
     select source_file, row_number() over (order by source_file) as file_number
     from (select distinct source_file from staging_measurement) as named
 ),
+measured_day as (
+    select distinct cast(measured_at as date) as measured_on from staging_measurement
+),
+-- By day: rows beside spans of days would be compared one by one.
+complete_day as (
+    select distinct measured_day.measured_on
+    from measured_day
+    inner join complete_map on measured_day.measured_on between complete_map.first_day and complete_map.last_day
+),
 accepted as (
     select
         staging_measurement.*,
@@ -24,23 +33,37 @@ accepted as (
             and quarantine_measurement.row_number = staging_measurement.row_number
     )
 ),
-declared as (
+-- What is looked for is null where nothing need be: equal keys alone make a quick join.
+coded as (
     select
         accepted.*,
-        coalesce(by_code.commune_code, place_match.found_commune_code) as declared_commune_code,
-        coalesce(by_code.valid_from, place_match.found_valid_from) as declared_valid_from,
-        coalesce(by_code.province_code, place_match.found_province_code) as declared_province_code
+        by_code.commune_code as code_commune_code,
+        by_code.valid_from as code_valid_from,
+        by_code.province_code as code_province_code,
+        case when by_code.commune_code is null then accepted.commune_name end as sought_name,
+        coalesce(accepted.province_code, '') as sought_province_code,
+        coalesce(accepted.district_code, '') as sought_district_code,
+        coalesce(accepted.district_name, '') as sought_district_name,
+        case when accepted.is_locatable then accepted.latitude end as sought_latitude,
+        case when accepted.is_locatable then accepted.longitude end as sought_longitude
     from accepted
     left join commune as by_code
         on by_code.commune_code = accepted.commune_code
             and accepted.measured_on between by_code.valid_from and by_code.valid_to
+),
+declared as (
+    select
+        coded.*,
+        coalesce(coded.code_commune_code, place_match.found_commune_code) as declared_commune_code,
+        coalesce(coded.code_valid_from, place_match.found_valid_from) as declared_valid_from,
+        coalesce(coded.code_province_code, place_match.found_province_code) as declared_province_code
+    from coded
     left join place_match
-        on by_code.commune_code is null
-            and place_match.province_code = coalesce(accepted.province_code, '')
-            and place_match.district_code = coalesce(accepted.district_code, '')
-            and place_match.district_name = coalesce(accepted.district_name, '')
-            and place_match.commune_name = accepted.commune_name
-            and accepted.measured_on between place_match.first_day and place_match.last_day
+        on place_match.commune_name = coded.sought_name
+            and place_match.province_code = coded.sought_province_code
+            and place_match.district_code = coded.sought_district_code
+            and place_match.district_name = coded.sought_district_name
+            and coded.measured_on between place_match.first_day and place_match.last_day
 ),
 located as (
     select
@@ -49,15 +72,14 @@ located as (
         location_match.commune_valid_from as located_valid_from,
         found.province_code as located_province_code,
         declared.is_locatable
-            and complete_map.first_day is not null
+            and complete_day.measured_on is not null
             and location_match.first_day is null as is_outside_boundaries
     from declared
     left join location_match
-        on declared.is_locatable
-            and location_match.latitude = declared.latitude
-            and location_match.longitude = declared.longitude
+        on location_match.latitude = declared.sought_latitude
+            and location_match.longitude = declared.sought_longitude
             and declared.measured_on between location_match.first_day and location_match.last_day
-    left join complete_map on declared.measured_on between complete_map.first_day and complete_map.last_day
+    left join complete_day on complete_day.measured_on = declared.measured_on
     left join commune as found
         on found.commune_code = location_match.commune_code
             and found.valid_from = location_match.commune_valid_from
