@@ -53,6 +53,9 @@ class Engine(Protocol):
     def create_from_query(self, name: str, query: str) -> None:
         """Make the result of a rule's query the relation `name`."""
 
+    def view(self, name: str, sql_file: str) -> None:
+        """Make what `include/sql/<sql_file>` gives, asked anew each time, the relation `name`."""
+
     def create_view(self, name: str, query: str) -> None:
         """Make `name` what the query gives whenever it is asked, also after its own relations have changed."""
 
@@ -122,9 +125,7 @@ class DuckDB:
         self._connection.execute(f"create or replace {kind} {_quoted(name)} as {sql}", parameters)
 
     def view(self, name: str, sql_file: str) -> None:
-        """Make `include/sql/<sql_file>` the relation `name`, asked anew each time it is read."""
-        sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")
-        self._connection.execute(f"create or replace view {_quoted(name)} as {sql}")
+        self.create_view(name, (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8"))
 
     def append(self, name: str, sql_file: str) -> None:
         sql = (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8")

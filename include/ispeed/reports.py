@@ -60,33 +60,30 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
 
 def add_figures(engine: Engine) -> None:
     """Make `cell_figure`, every figure of every cell, from the measurements and what the cells are listed by."""
-    for name in ("sample_stratum", "sample_test", "repeated_sample", "core_sample"):
+    engine.create("sample_stratum", "core/sample_stratum.sql")
+    engine.view("sample_test", "core/sample_test.sql")
+    for name in ("repeated_sample", "core_sample"):
         engine.create(name, f"core/{name}.sql")
     for name in ("stratum_tally", "cell_listed", "cell_stratum"):
         engine.create(name, f"report/{name}.sql")
-    _create_by_kind(engine, "cell_device", [[("asked_cell", "cell", cell)] for cell in CELLS])
-    engine.create("cell_count", "report/cell_count.sql")
-    counts = engine.rows("select distinct n from cell_count")
-    engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
-    engine.create("cell_place", "report/cell_place.sql")
-    _create_by_kind(
-        engine,
-        "cell_metric",
-        [[("asked_cell", "cell", cell), ("asked_metric", "metric", metric)] for cell in CELLS for metric in METRICS],
-    )
+    # One kind of cell at a time, since each has every sample once: so memory holds the month once.
+    for cell in CELLS:
+        engine.add_rows("asked_cell", {"cell": "text"}, [(cell,)])
+        engine.create("cell_sample", "report/cell_sample.sql")
+        _add(engine, "cell_device", is_first=cell == CELLS[0])
+        engine.create("cell_count", "report/cell_count.sql")
+        counts = engine.rows("select distinct n from cell_count")
+        engine.add_rows("interval_rank", {"n": "integer", "k": "integer"}, interval_ranks(row["n"] for row in counts))
+        engine.create("cell_place", "report/cell_place.sql")
+        for metric in METRICS:
+            engine.add_rows("asked_metric", {"metric": "text"}, [(metric,)])
+            _add(engine, "cell_metric", is_first=(cell, metric) == (CELLS[0], METRICS[0]))
     for name in ("cell_mix", "commune_progress", "cell_figure", "cell_rank"):
         engine.create(name, f"report/{name}.sql")
 
 
-def _create_by_kind(engine: Engine, name: str, kinds: Sequence[Sequence[tuple[str, str, str]]]) -> None:
-    """Make a relation part by part: a kind of cell has each sample once, so that memory holds the month once."""
-    for place, kind in enumerate(kinds):
-        for relation, column, value in kind:
-            engine.add_rows(relation, {column: "text"}, [(value,)])
-        if place:
-            engine.append(name, f"report/{name}.sql")
-        else:
-            engine.create(name, f"report/{name}.sql")
+def _add(engine: Engine, name: str, *, is_first: bool) -> None:
+    (engine.create if is_first else engine.append)(name, f"report/{name}.sql")
 
 
 def write_tables(engine: Engine, tables: Sequence[Table], folder: Path) -> dict[str, int]:

@@ -81,6 +81,9 @@ class SparkEngine:
     def create_from_query(self, name: str, query: str) -> None:
         self._name(name, _computed(self._session.sql(query)))
 
+    def view(self, name: str, sql_file: str) -> None:
+        self.create_view(name, _text_of(sql_file))
+
     def create_view(self, name: str, query: str) -> None:
         # As SQL text, which is looked up anew each time; a data frame would keep its relations as they are now.
         self._session.sql(f"create or replace temporary view {name} as {query}")

@@ -199,7 +199,7 @@ def expected_figures(rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]
                 figure[f"{metric}_ci_low"] = rounded(values[k - 1])
                 figure[f"{metric}_ci_high"] = rounded(values[len(values) - k])
             judged = cell[cell["Loại mạng"].isin(TARGETS)]
-            reached = judged["Download (Mbps)"] >= judged["Loại mạng"].map(TARGETS)
+            reached = judged["Download (Mbps)"] >= judged["Loại mạng"].map(TARGETS).astype(float)
             figure["share_at_target"] = None if judged.empty else reached.mean()
         figures[network, unit] = figure
     return figures

@@ -167,5 +167,41 @@ core as (
         on operator_match.operator = promoted.operator
             and promoted.measured_on between operator_match.first_day and operator_match.last_day
     left join technology_policy on technology_policy.technology = promoted.technology
+),
+-- Samples are taken by stratum, code and organisation: as numbers, which are the month's own.
+commune_number as (
+    select commune_code, valid_from, row_number() over (order by commune_code, valid_from) as number from commune
+),
+brand_number as (
+    select brand, row_number() over (order by brand) as number
+    from (select distinct brand from operator_match) as met
+),
+technology_number as (
+    select technology, row_number() over (order by technology) as number from technology_policy
+),
+code_number as (
+    select referral_code, row_number() over (order by referral_code) as number
+    from (select distinct referral_code from staging_measurement where referral_code is not null) as met
+),
+organisation_number as (
+    select holder_code, row_number() over (order by holder_code) as number
+    from (select distinct holder_code from referral_code where holder_kind = 'organisation') as held
+),
+numbered as (
+    select
+        core.*,
+        coalesce(commune_number.number, 0) * 1000000
+            + coalesce(brand_number.number, 0) * 100
+            + coalesce(technology_number.number, 0) as stratum_number,
+        code_number.number as code_number,
+        organisation_number.number as organisation_number
+    from core
+    left join commune_number
+        on commune_number.commune_code = core.commune_code and commune_number.valid_from = core.commune_valid_from
+    left join brand_number on brand_number.brand = core.operator
+    left join technology_number on technology_number.technology = core.technology
+    left join code_number on code_number.referral_code = core.referral_code
+    left join organisation_number
+        on organisation_number.holder_code = case when core.holder_kind = 'organisation' then core.holder_code end
 )
-select * from core
+select * from numbered

@@ -1,19 +1,17 @@
 -- grain:  one row per cell of one kind that was measured
--- inputs: asked_cell (the kind), core_sample, cell_stratum
+-- inputs: cell_sample
 -- rule:   its devices, and by metric its representative samples that have the metric and the devices that measured it
 with
 device as (
     select
-        cell_stratum.cell_number,
-        core_sample.device_key,
-        count(core_sample.download_mbps) as n_download_mbps,
-        count(core_sample.upload_mbps) as n_upload_mbps,
-        count(core_sample.ping_ms) as n_ping_ms,
-        count(core_sample.jitter_ms) as n_jitter_ms
-    from core_sample
-    inner join cell_stratum on cell_stratum.stratum_number = core_sample.stratum_number
-    inner join asked_cell on asked_cell.cell = cell_stratum.cell
-    group by cell_stratum.cell_number, core_sample.device_key
+        cell_number,
+        device_key,
+        count(download_mbps) as n_download_mbps,
+        count(upload_mbps) as n_upload_mbps,
+        count(ping_ms) as n_ping_ms,
+        count(jitter_ms) as n_jitter_ms
+    from cell_sample
+    group by cell_number, device_key
 ),
 tally as (
     select

@@ -1,19 +1,17 @@
 -- grain:  one row per cell of one kind, for one metric
--- inputs: asked_cell, asked_metric (the kind and the metric), core_sample, cell_stratum, cell_place
+-- inputs: asked_metric (the metric), cell_sample, cell_place
 -- rule:   published to 2 decimals, half up, so that no figure depends on the order in which it was summed
 with
 measured as (
     select
-        cell_stratum.cell_number,
+        cell_sample.cell_number,
         case asked_metric.metric
-            when 'download_mbps' then core_sample.download_mbps
-            when 'upload_mbps' then core_sample.upload_mbps
-            when 'ping_ms' then core_sample.ping_ms
-            else core_sample.jitter_ms
+            when 'download_mbps' then cell_sample.download_mbps
+            when 'upload_mbps' then cell_sample.upload_mbps
+            when 'ping_ms' then cell_sample.ping_ms
+            else cell_sample.jitter_ms
         end as value
-    from core_sample
-    inner join cell_stratum on cell_stratum.stratum_number = core_sample.stratum_number
-    inner join asked_cell on asked_cell.cell = cell_stratum.cell
+    from cell_sample
     cross join asked_metric
 ),
 ranked as (

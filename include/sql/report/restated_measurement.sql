@@ -65,6 +65,9 @@ found as (
             and candidate.measured_on = measured.measured_on
             and (measured.n_candidates = 1 or candidate.candidate_code = measured.map_commune_code)
 ),
+commune_number as (
+    select commune_code, valid_from, row_number() over (order by commune_code, valid_from) as number from commune
+),
 restated as (
     select
         source_file,
@@ -81,7 +84,7 @@ restated as (
         upload_mbps,
         ping_ms,
         jitter_ms,
-        commune_code as origin_code,
+        found.commune_code as origin_code,
         origin_name,
         origin_district_name,
         origin_province_code,
@@ -97,7 +100,13 @@ restated as (
         -- A restated month tells of communes only.
         cast(null as varchar(20)) as referral_code,
         cast(null as varchar(20)) as holder_kind,
-        cast(null as varchar(20)) as holder_code
+        cast(null as varchar(20)) as holder_code,
+        case when attribution in ('whole', 'coordinates') then commune_number.number else 0 end * 1000000
+            + stratum_number % 1000000 as stratum_number,
+        cast(null as bigint) as code_number,
+        cast(null as bigint) as organisation_number
     from found
+    left join commune_number
+        on commune_number.commune_code = found.candidate_code and commune_number.valid_from = found.candidate_valid_from
 )
 select * from restated
