@@ -45,7 +45,7 @@ class Settings:
     field_bytes_max: int = 100_000
     archive_members_max: int = 1_000
     expansion_max: int = 100
-    memory_bytes: int = 1_100_000_000
+    memory_bytes: int = 1_000_000_000
     stage_tasks: int = 8
     read_memory_bytes: int = 3_000_000_000
     read_seconds: float = 3600.0

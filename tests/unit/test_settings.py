@@ -32,7 +32,7 @@ def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, name: str, value
 
 def test_the_memory_of_a_task_is_a_setting_that_the_engine_keeps_to(tmp_path: Path) -> None:
     environment = {"ISPEED_VAR": str(tmp_path)}
-    assert Settings.from_environment(environment).memory_bytes == 1_100_000_000
+    assert Settings.from_environment(environment).memory_bytes == 1_000_000_000
     settings = Settings.from_environment(environment | {"ISPEED_MEMORY_BYTES": "256000000"})
     with open_engine(settings.memory_bytes) as engine:
         assert engine.value("select current_setting('memory_limit')") == "244.1 MiB"
