@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Connection, Context, Param, conf, task
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, task
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import (
     AirflowFailException,
@@ -121,6 +121,8 @@ def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
 
 def _spark_of_connection() -> str:
     """The master or remote that the connection means, however it was entered; nothing where there is none."""
+    from airflow.sdk import Connection  # only where Spark is asked for: DAG files are read often
+
     try:
         connection = Connection.get(SPARK_CONNECTION)
     except AirflowNotFoundException:

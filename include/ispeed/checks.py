@@ -52,7 +52,7 @@ class Rule:
     on_failure: Outcome
     reason: str
     reason_vi: str
-    compares: str
+    compares: str = ""
 
     @property
     def query(self) -> str | None:
