@@ -165,4 +165,4 @@ def test_a_quarantined_row_keeps_its_text_but_not_its_device(tmp_path: Path) -> 
     )
     assert (file, row, reason, detail) == ("a.csv", 3, "missing_required", None)
     assert '"upload_mbps":"7.5"' in text
-    assert "SECRET" not in text + device
+    assert "SECRET" not in f"{text} {device}"

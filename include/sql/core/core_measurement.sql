@@ -190,11 +190,11 @@ organisation_number as (
 numbered as (
     select
         core.*,
-        coalesce(commune_number.number, 0) * 1000000
+        cast(coalesce(commune_number.number, 0) as bigint) * 1000000
             + coalesce(brand_number.number, 0) * 100
             + coalesce(technology_number.number, 0) as stratum_number,
-        code_number.number as code_number,
-        organisation_number.number as organisation_number
+        cast(code_number.number as bigint) as code_number,
+        cast(organisation_number.number as bigint) as organisation_number
     from core
     left join commune_number
         on commune_number.commune_code = core.commune_code and commune_number.valid_from = core.commune_valid_from

@@ -101,7 +101,7 @@ restated as (
         cast(null as varchar(20)) as referral_code,
         cast(null as varchar(20)) as holder_kind,
         cast(null as varchar(20)) as holder_code,
-        case when attribution in ('whole', 'coordinates') then commune_number.number else 0 end * 1000000
+        case when attribution in ('whole', 'coordinates') then cast(commune_number.number as bigint) else 0 end * 1000000
             + stratum_number % 1000000 as stratum_number,
         cast(null as bigint) as code_number,
         cast(null as bigint) as organisation_number
