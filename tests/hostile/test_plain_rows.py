@@ -142,3 +142,38 @@ def test_both_ways_give_the_same_rows(
         assert quick == exact, (seed, way)
     # Where nothing is odd, and where little is, files are read the quick way: else this would prove nothing.
     assert ways["plain"] >= (10 if nasty <= 0.002 else 2 if nasty == 0.02 else 0), ways
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_file_that_many_threads_read_at_many_places_keeps_its_row_numbers(
+    tmp_path: Path, line_end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(line_end)
+    lines = [
+        f"m{number},{number % 31 + 1:02}/10/2024 {number % 24:02}:{number % 60:02}:07,4G,{number % 997 / 10 + 1:.2f},"
+        f'22366,Viettel,d{number % 7919},MAU-22366-A,7.50,12.25,"a,{number}",2.5.0,{"x" * 80}'
+        for number in range(200_000)
+    ]
+    for place in chance.sample(range(len(lines)), 1_500):
+        line = lines[place]
+        lines[place] = chance.choice(
+            (
+                "",
+                f"{line},",
+                line[:40],
+                line.replace(",", ", ", 1),
+                f"{line},NULL",
+                "một mảnh",
+                line.replace(".", ",", 1),
+            )
+        )
+    content = line_end.join((",".join((*COLUMNS, "Thêm")), *lines)).encode()
+    assert len(content) > 32_000_000  # the parser's buffer: it takes several
+    settings = settings_in(tmp_path / "var")
+    settings.exports_of(MONTH).mkdir(parents=True)
+    (settings.exports_of(MONTH) / "a.csv").write_bytes(content)
+    land(settings, MONTH)
+    quick, way = read_one_way(settings, tmp_path / "quick", False, monkeypatch)
+    exact, _ = read_one_way(settings, tmp_path / "exact", True, monkeypatch)
+    assert way == "plain"
+    assert [row for row, other in zip(quick[1], exact[1], strict=True) if row != other] == []
