@@ -50,8 +50,8 @@ contract: $(VENV)/.run ## a first source contract for an unknown export: make co
 registry: $(VENV)/.dev ## first registry and policy of any province: make registry PROVINCE=48
 	@$(BIN)/python -m ispeed registry $(or $(PROVINCE),$(error give the province: make registry PROVINCE=48)) $(if $(OUT),--out "$(OUT)")
 
-test: $(VENV)/.dev ## every test
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+test: $(VENV)/.dev ## every test; ALL=1: also those that take minutes and compare what others do
+	@$(if $(ALL),ISPEED_TEST_ALL=1) $(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 bench: $(VENV)/.dev ## time and memory on a generated month beside a bare scan and pandas: make bench ROWS=1000000; PANDAS=0 leaves that out
 	@$(BIN)/python benchmarks/bench.py $(or $(ROWS),1000000) $(if $(filter 0,$(PANDAS)),--no-pandas)
