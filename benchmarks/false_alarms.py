@@ -10,9 +10,10 @@ the pipeline's. `tests/reference/test_integrity.py` runs a few whole months and 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,7 @@ from ispeed.engine import Engine, open_engine
 from ispeed.integrity import add_integrity
 from ispeed.months import Month
 from ispeed.policy import TECHNOLOGY_NETWORK, Policy, read_policy
+from ispeed.reports import add_samples
 from ispeed.sample import DECIMALS, Registry, Row, make_month, read_registry
 from ispeed.settings import Settings
 
@@ -48,6 +50,9 @@ CORE = {
     "jitter_ms": "double",
     "latitude": "double",
     "longitude": "double",
+    "stratum_number": "integer",
+    "code_number": "integer",
+    "organisation_number": "integer",
 }
 NUMBERS = ("download_mbps", "upload_mbps", "ping_ms", "jitter_ms", "latitude", "longitude")
 Found = dict[str, Any]
@@ -90,7 +95,7 @@ def evidence_of(settings: Settings, month: Month, rows: Sequence[Row], policy: P
     with open_engine() as engine:
         add_core(engine, read_registry(settings, month), rows, policy)
         add_policy(engine, policy, month)
-        engine.create("core_sample", "core/core_sample.sql")
+        add_samples(engine)
         add_integrity(engine, policy, month)
         engine.create("report_integrity_month", "report/report_integrity_month.sql")
         return engine.rows("select * from report_integrity_month order by referral_code, indicator")
@@ -100,8 +105,19 @@ def add_core(engine: Engine, registry: Registry, rows: Sequence[Row], policy: Po
     """Make `core_measurement` of the rows that no quarantine reason holds back, as their makers know them."""
     brands = {spelling.strip().casefold(): brand for brand, known in registry.spellings.items() for spelling in known}
     accepted = [row for row in rows if row.reason is None]
-    engine.add_rows(
-        "core_measurement", CORE, [_core(number, row, registry, brands, policy) for number, row in enumerate(accepted)]
+    numbers: dict[Any, int] = defaultdict(count(1).__next__)
+    cores = [_core(number, row, registry, brands, policy) for number, row in enumerate(accepted)]
+    engine.add_rows("core_measurement", CORE, [(*core, *_numbers(core, numbers)) for core in cores])
+
+
+def _numbers(core: tuple[Any, ...], numbers: dict[Any, int]) -> tuple[int | None, ...]:
+    """Those of the row's stratum, code and organisation: any will do that tell them apart."""
+    row = dict(zip(CORE, core, strict=False))
+    place = (row["commune_code"], row["commune_valid_from"], row["operator"], row["technology"])
+    return (
+        numbers[place],
+        numbers[row["referral_code"]] if row["referral_code"] else None,
+        numbers["organisation", row["holder_code"]] if row["holder_kind"] == "organisation" else None,
     )
 
 

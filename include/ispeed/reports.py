@@ -58,13 +58,19 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
     return n_rows
 
 
-def add_figures(engine: Engine) -> None:
-    """Make `cell_figure`, every figure of every cell, from the measurements and what the cells are listed by."""
+def add_samples(engine: Engine) -> None:
+    """Make `core_sample`, the representative samples of `core_measurement`, and what it says of its strata."""
     engine.create("sample_stratum", "core/sample_stratum.sql")
     engine.view("sample_test", "core/sample_test.sql")
     for name in ("repeated_sample", "core_sample"):
         engine.create(name, f"core/{name}.sql")
-    for name in ("stratum_tally", "cell_listed", "cell_stratum"):
+    engine.create("stratum_tally", "report/stratum_tally.sql")
+
+
+def add_figures(engine: Engine) -> None:
+    """Make `cell_figure`, every figure of every cell, from the measurements and what the cells are listed by."""
+    add_samples(engine)
+    for name in ("cell_listed", "cell_stratum"):
         engine.create(name, f"report/{name}.sql")
     # One kind of cell at a time, since each has every sample once: so memory holds the month once.
     for cell in CELLS:
