@@ -19,9 +19,9 @@ import pytest
 from ispeed.months import Month
 from ispeed.settings import PROJECT, Settings
 from reference.test_hand_worked import ROWS as HAND_WORKED
-from spark.on_spark import QUICK, differences, needs_spark, twin_of
+from spark.on_spark import QUICK, differences, more, needs_spark, twin_of
 
-pytestmark = needs_spark
+pytestmark = [needs_spark, more]
 PATIENCE_SECONDS = 120
 # The steps as a task runs them: all they know is in the environment. Two of them, in applications of their own: a start
 # of executors takes longer than the month.

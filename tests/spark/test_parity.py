@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ispeed.settings import Settings
 from pipeline import PublishedDemo, run_steps
 from reference.test_corner_cases import HEADER
 from reference.test_hand_worked import ROWS as HAND_WORKED
-from spark.on_spark import BUILT, COMPUTED, QUICK, differences, needs_spark, twin_of
+from spark.on_spark import BUILT, COMPUTED, QUICK, differences, more, needs_spark, twin_of
 
 pytestmark = needs_spark
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -37,12 +36,6 @@ def session() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def demo_twin(published_demo: PublishedDemo, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return twin_of(published_demo.settings, tmp_path_factory.mktemp("spark"), MASTER)
-
-
-# Small as they are, each takes Spark a minute or two, whatever the rows.
-more = pytest.mark.skipif(
-    not os.environ.get("ISPEED_TEST_ALL"), reason="takes minutes, and another month is compared: make test ALL=1"
-)
 
 
 # A check is a job or two on Spark: the report tables of one month are checked there, and those of all compared.
