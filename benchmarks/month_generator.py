@@ -30,6 +30,7 @@ def generate(n_rows: int, folder: Path, seed: int = SEED) -> Path:
     with duckdb.connect() as connection:
         # In the order of the rows' numbers, so that the same seed gives the same file.
         connection.execute("set preserve_insertion_order = true; set memory_limit = '2GB'")
+        connection.execute("set temp_directory = $folder", {"folder": str(path.parent / ".spilled")})
         for name in ("communes", "operators", "referral_codes"):
             connection.execute(
                 f"create table {name} as select * from read_csv(?, all_varchar = true, nullstr = '')",
