@@ -33,11 +33,10 @@ from ispeed.engine import DuckDB, open_engine
 from ispeed.errors import UserError
 from ispeed.export_look import Look, look_at
 from ispeed.landing import read_landing
-from ispeed.months import Month
+from ispeed.months import LOCAL_ZONE, Month
 from ispeed.policy import TECHNOLOGY_NETWORK
 from ispeed.registry import read_registry
 from ispeed.settings import Settings
-from ispeed.staging import LOCAL_ZONE
 from ispeed.text import fold, fold_place, split_kind
 
 _OWN_UNITS: Final = ("Mbit/s", "ms", "%", "m")

@@ -124,8 +124,10 @@ class DuckDB:
         kind = "table" if is_checked else "temp table"
         # Relations have no order; to keep one of many millions of rows takes memory that a large month does not have.
         self._connection.execute("set preserve_insertion_order = false")
-        self._connection.execute(f"create or replace {kind} {_quoted(name)} as {sql}", parameters)
-        self._connection.execute("set preserve_insertion_order = true")
+        try:
+            self._connection.execute(f"create or replace {kind} {_quoted(name)} as {sql}", parameters)
+        finally:
+            self._connection.execute("set preserve_insertion_order = true")
 
     def view(self, name: str, sql_file: str) -> None:
         self.create_view(name, (INCLUDE / "sql" / sql_file).read_text(encoding="utf-8"))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from ispeed.errors import UserError
+
+# Whose calendar a month is of.
+LOCAL_ZONE: Final = "Asia/Ho_Chi_Minh"
 
 
 def parse_day(text: str) -> date:

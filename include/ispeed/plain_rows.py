@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,13 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 
+from ispeed.archives import unpacked_path
 from ispeed.contracts import COLUMNS, UNITS, Contract, Shape
 from ispeed.engine import AS_LARGE_PARQUET, DuckDB
 from ispeed.landing import LandedFile
-from ispeed.months import Month
+from ispeed.months import LOCAL_ZONE, Month
 from ispeed.records import Headers
-from ispeed.records.delimited import read_header, unpacked
+from ispeed.records.delimited import read_header
 from ispeed.records.headers import check_columns, check_rows, describe_headers
 from ispeed.records.lines import RECORD_BYTES_MAX, Lines, Marks, Places, read_lines
 from ispeed.settings import INCLUDE, Settings
@@ -35,7 +36,8 @@ _MAPPED: Final = (
 )
 # Parts that strptime reads and strftime writes with the same number of digits.
 _TIMESTAMP: Final = re.compile(r"(%[dmYHMS]|[^%A-Za-z0-9])+")
-_ODD_SHARE_MAX, _ODD_ENOUGH = 0.2, 1000
+# Beyond this many odd lines all of a file is read exactly. They are held as Python's numbers.
+_ODD_SHARE_MAX, _ODD_ALWAYS, _ODD_MAX = 0.2, 1_000, 1_000_000
 _BLOCK: Final = 64  # as line_block.sql has it
 
 
@@ -57,7 +59,7 @@ def may_be_plain(contract: Contract, shape: Shape) -> bool:
         and not contract.constants
         and len(shape.timestamp_formats) == 1
         and _TIMESTAMP.fullmatch(shape.timestamp_formats[0]) is not None
-        and contract.timezone == "Asia/Ho_Chi_Minh"
+        and contract.timezone == LOCAL_ZONE
         and contract.values.keys() <= set(_MAPPED)
     )
 
@@ -79,13 +81,13 @@ def write_plain_rows(
     or a bound is passed.
     """
     shape = contract.shape_of(file.source_file)
-    with unpacked(settings, month, file) as path:
+    with unpacked_path(settings, month, file) as path:
         found, n_header_lines = read_header(file.source_file, path, shape)
         check_columns(settings, file.source_file, len(found))
         columns = contract.match_headers(file.source_file, found, month)
         marks = Marks.of(shape.delimiter, shape.quote, contract.missing, settings.field_bytes_max)
         lines = read_lines(path, marks, len(found)) if n_header_lines == 1 else None
-        if lines is None or _are_many(lines.odd, lines.n_lines):
+        if lines is None or _are_too_many(len(lines.odd), lines.n_lines):
             return None
         check_rows(settings, file.source_file, lines.n_lines - 1)
         records = target.with_suffix(".records")
@@ -93,7 +95,7 @@ def write_plain_rows(
             _parse(engine, contract, shape, path, columns, parameters, records)
             _map_values(engine, contract, records)
             left = _number(engine, lines)
-            if left is None or _are_many(left, lines.n_lines):
+            if left is None or _are_too_many(len(left), lines.n_lines):
                 return None
             read_left(left)
             n_rows = _write(engine, left, parameters, target)
@@ -158,6 +160,8 @@ def _map_values(engine: DuckDB, contract: Contract, records: Path) -> None:
 
 def _number(engine: DuckDB, lines: Lines) -> Places | None:
     """Make `numbered_record`. Returns the lines left to the exact reader; None where a line is in no record."""
+    if _are_too_many(engine.value("select count(distinct line) from reject_errors"), lines.n_lines):
+        return None
     rejects = engine.rows("select line, list(error_type) as errors from reject_errors group by line")
     rejected = np.array(sorted(row["line"] for row in rejects), dtype=np.int64)
     skipped = np.union1d(rejected, lines.empty)
@@ -168,22 +172,24 @@ def _number(engine: DuckDB, lines: Lines) -> Places | None:
     engine.add_rows("skipped_line", {"place": "integer"}, [(place,) for place in places.tolist()])
     engine.create("line_block", "staging/line_block.sql", {"n_blocks": n_records // _BLOCK + 1})
     engine.view("numbered_record", "staging/numbered_record.sql")
+    if _are_too_many(engine.value("select count(*) from plain_record where not is_plain"), lines.n_lines):
+        return None
     not_plain = [row["row_number"] for row in engine.rows("select row_number from numbered_record where not is_plain")]
     fragments = [row["line"] for row in rejects if {"MISSING COLUMNS", "TOO MANY COLUMNS"} & set(row["errors"])]
-    beside = [number for line in fragments for number in _beside(line, lines)]
+    empty = set(lines.empty.tolist())
+    beside = [number for line in fragments for number in _beside(line, empty, lines.n_lines)]
     left = np.unique(np.concatenate((rejected, lines.odd, np.array([*not_plain, *beside], dtype=np.int64))))
     return left[(left > 1) & ~np.isin(left, lines.empty)]
 
 
-def _beside(line: int, lines: Lines) -> list[int]:
+def _beside(line: int, empty: Collection[int], n_lines: int) -> list[int]:
     """The lines before and behind one that may be a piece of them; an empty one is no piece of anything."""
-    empty = set(lines.empty.tolist())
     before, behind = line - 1, line + 1
     while before in empty:
         before -= 1
     while behind in empty:
         behind += 1
-    return [number for number in (before, behind) if 1 < number <= lines.n_lines]
+    return [number for number in (before, behind) if 1 < number <= n_lines]
 
 
 def _write(engine: DuckDB, left: Places, parameters: Mapping[str, Any], target: Path) -> int:
@@ -199,5 +205,5 @@ def _write(engine: DuckDB, left: Places, parameters: Mapping[str, Any], target: 
     return n_rows
 
 
-def _are_many(odd: Places, n_lines: int) -> bool:
-    return len(odd) > max(_ODD_ENOUGH, _ODD_SHARE_MAX * n_lines)
+def _are_too_many(n_odd: int, n_lines: int) -> bool:
+    return n_odd > min(max(_ODD_SHARE_MAX * n_lines, _ODD_ALWAYS), _ODD_MAX)

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ispeed.checks import row_reasons
 from ispeed.data_docs import STYLE
+from ispeed.months import LOCAL_ZONE
 from ispeed.quality import MonthQuality
 from ispeed.settings import INCLUDE
-from ispeed.staging import LOCAL_ZONE
 from ispeed.workbook.wording import ACTIONS, COLUMNS, SAMPLE_MARK, SEVERITIES, TABLES, month_text, number, percent
 
 # As the DAGs show them; a test compares.

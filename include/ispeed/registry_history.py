@@ -20,13 +20,12 @@ from ispeed.database import Database
 from ispeed.engine import Engine, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import write_json
-from ispeed.months import Month
+from ispeed.months import LOCAL_ZONE, Month
 from ispeed.publication import published_origin
 from ispeed.registry_checks import TABLES, Row, Tables
 from ispeed.registry_files import BEGINNING, OPEN_END
 from ispeed.registry_month import as_of_map, as_of_month
 from ispeed.settings import Settings
-from ispeed.staging import LOCAL_ZONE
 
 NOTE: Final = "registry.json"
 VERSIONS: Final = "versions"

@@ -22,7 +22,7 @@ from ispeed.engine import DuckDB, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, replaced_folder, sync_folder, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
-from ispeed.months import Month
+from ispeed.months import LOCAL_ZONE, Month
 from ispeed.plain_rows import may_be_plain, write_plain_rows
 from ispeed.records import Headers, define_macros, read_records
 from ispeed.records.lines import Places
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 # What one task of a run reads: see `deal_out_files`.
 Group = dict[str, Any]
 
-LOCAL_ZONE = "Asia/Ho_Chi_Minh"
 # What the start of a file costs, as bytes that could be read meanwhile.
 _START_BYTES = 2_000_000
 # Columns whose unit a contract may declare.

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import duckdb
 
-from ispeed.archives import Readable, is_packed, opened
+from ispeed.archives import Readable, is_packed, opened, unpacked_path
 from ispeed.contracts import COLUMNS, Contract, Shape
 from ispeed.engine import DuckDB
 from ispeed.errors import UserError
@@ -100,25 +100,11 @@ def read_delimited(
 
 
 @contextmanager
-def unpacked(settings: Settings, month: Month, file: LandedFile) -> Iterator[Path]:
-    """The file's bytes as they lie, or a copy where they are packed."""
-    if not is_packed(file):
-        yield file.path(settings, month)
-        return
-    with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
-        copy = Path(folder) / "unpacked.csv"
-        with opened(settings, month, file) as source, copy.open("wb") as target:
-            while block := source.read(_BLOCK_BYTES):
-                target.write(block)
-        yield copy
-
-
-@contextmanager
 def _selected(settings: Settings, month: Month, file: LandedFile, lines: Places | None) -> Iterator[Path | None]:
     if lines is None:
         yield None
         return
-    with unpacked(settings, month, file) as path, tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
+    with unpacked_path(settings, month, file) as path, tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
         target = Path(folder) / "selected.csv"
         copy_lines(path, target, lines)
         yield target
