@@ -334,10 +334,12 @@ def _over(rule: Rule, batch: str) -> str:
 def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
     """A function that has Great Expectations validate one rule over a relation: what we note of it, and all it says."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # It tells of its own workings, hundreds of lines a suite, which say nothing to who reads the run's log. One of its
+    # loggers has a level of its own.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx  # five seconds to import: only where checks run
     from great_expectations.expectations.registry import get_expectation_impl
 
-    # It tells of a documentation folder at each start, which says nothing to who reads the run's log.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}

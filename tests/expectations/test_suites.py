@@ -172,6 +172,13 @@ def test_a_sound_month_passes(month: Engine, table: str) -> None:
     stop_where_critical(MONTH, results)
 
 
+def test_the_log_holds_what_is_found_and_nothing_of_how(month: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    month.run("update staging_measurement set read_error = 'ping_ms 3x' where row_number = 5 and source_file = 'a.csv'")
+    with caplog.at_level("INFO"):
+        run_on(month, "staging_measurement")
+    assert [record.name for record in caplog.records] == ["ispeed.checks"]
+
+
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.table}: {case.rule}: {case.change}" for case in CASES])
 def test_one_row_trips_its_rule_and_no_other(
     month: Engine, sound_rows: Counter[tuple[Any, ...]], case: Case, caplog: pytest.LogCaptureFixture
