@@ -176,7 +176,8 @@ def test_the_log_holds_what_is_found_and_nothing_of_how(month: Engine, caplog: p
     month.run("update staging_measurement set read_error = 'ping_ms 3x' where row_number = 5 and source_file = 'a.csv'")
     with caplog.at_level("INFO"):
         run_on(month, "staging_measurement")
-    assert [record.name for record in caplog.records] == ["ispeed.checks"]
+    told = [record.name for record in caplog.records if record.name != "py.warnings"]
+    assert told == ["ispeed.checks"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.table}: {case.rule}: {case.change}" for case in CASES])
