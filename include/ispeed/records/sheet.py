@@ -34,7 +34,7 @@ HEADER_ROWS = 30
 _LAST_ROW = 1_048_576
 _LAST_COLUMN = 16_384
 _BATCH_ROWS = 10_000
-_BATCH_CHARS = 1 << 22
+_BATCH_CHARS = 1 << 18
 _BLOCK_BYTES = 1 << 20
 # What openpyxl takes at least for an element that it keeps.
 _ELEMENT_BYTES = 64
