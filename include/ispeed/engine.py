@@ -98,9 +98,13 @@ class DuckDB:
         """Make a Parquet file the relation `name`, with the place of each row, 0 the first, as `file_row_number`."""
         self._connection.read_parquet(str(path), file_row_number=True).create_view(name, replace=True)
 
-    def add_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    def add_rows(
+        self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], *, is_checked: bool = True
+    ) -> None:
+        """As every engine; not in the file, and so without its log, where no check is to see the relation."""
         declared = ", ".join(f"{_quoted(column)} {_TYPES[kind]}" for column, kind in columns.items())
-        self._connection.execute(f"create or replace table {_quoted(name)} ({declared})")
+        kind = "table" if is_checked else "temp table"
+        self._connection.execute(f"create or replace {kind} {_quoted(name)} ({declared})")
         if rows:
             self.append_rows(name, columns, rows)
 

@@ -68,7 +68,7 @@ def read_sheet(
             _refuse_second_sheet(settings, month, contract, file.source_file, workbook, sheet)
         merged = _Merged(merges[part_of(sheet)], header_row, columns)
         undeclared = undeclared_names(found, columns) if with_undeclared else None
-        engine.add_rows("source_record", _TYPES, [])
+        engine.add_rows("source_record", _TYPES, [], is_checked=False)
         records = _records(file.source_file, sheet, shape, header_row, columns, merged, contract.constants, undeclared)
         n_rows = n_chars = 0
         for batch, n_chars_of_batch in _batches(records):
