@@ -11,32 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from ispeed.boundaries import boundary_hashes, match_locations
+from ispeed.changes import Tables, causes_of, changes_of
 from ispeed.checks import add_policy, run_suite, stop_where_critical
 from ispeed.core import require_same
+from ispeed.csv_folder import write_csv
 from ispeed.data_docs import Pages
 from ispeed.database import Database
-from ispeed.draft import (
-    Tables,
-    causes_of,
-    changes_of,
-    check_lines,
-    fingerprint_of,
-    origin_of,
-    read_draft,
-    workbook_policy,
-    write_csv,
-    write_manifest,
-)
+from ispeed.draft import read_draft
 from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
+from ispeed.month_content import check_lines, workbook_policy
 from ispeed.months import Month
+from ispeed.origin import fingerprint_of, origin_of
 from ispeed.policy import Policy, read_policy
 from ispeed.registry import copy_registry, read_registry
 from ispeed.registry_history import tables_of
 from ispeed.registry_month import as_of_map
 from ispeed.reports import PREVIOUS_FIGURES, add_figures, add_previous_figures, write_tables
+from ispeed.revision_files import write_manifest
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher, put_revision, require_folder
 from ispeed.succession import Successions, Unit

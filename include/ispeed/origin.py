@@ -1,0 +1,37 @@
+"""What a revision is made from, and the one hash of that and of what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ispeed
+from ispeed.policy import Policy
+from ispeed.rules import rules_fingerprint, sha256_of
+from ispeed.workbook.content import CheckLine
+
+
+def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckLine]) -> dict[str, Any]:
+    """Everything that a revision is made from, by hash; what differs between two is why they differ.
+
+    What is told of a month beside others (drift, a file of two months) may change with those: it counts as it is shown.
+    """
+    return {
+        "inputs": report["core"]["inputs"],
+        "policy": policy.fingerprint,
+        "rules": rules_fingerprint(),
+        "version": ispeed.__version__,
+        "previous_revision": report["previous"],
+        "registry": report["core"]["registry"],
+        "boundaries": report["core"].get("boundaries", {}),
+        "warnings": [
+            {"table": check.table, "description_vi": check.description_vi, "finding": check.finding}
+            for check in checks
+            if check.finding
+        ],
+    }
+
+
+def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
+    """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown."""
+    return sha256_of({**origin, "registry": None, "boundaries": None, "previous_revision": None, **shown})
