@@ -28,6 +28,7 @@ def causes_of(share: Path, published: Row | None, origin: Mapping[str, Any]) -> 
         # Most of what a new version changes has nothing to do with this month.
         _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry.get("as_of_month")),
         "Bản đồ địa giới thay đổi": before.get("boundaries", {}) != origin["boundaries"],
+        "Vị trí các đơn vị trên sơ đồ thay đổi": before.get("places") not in (None, origin.get("places")),
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),

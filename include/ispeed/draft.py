@@ -9,8 +9,9 @@ from typing import Any
 
 from ispeed.changes import Tables, causes_of, changed_warnings, changes_of
 from ispeed.checks import require_passed
+from ispeed.commune_map import Point, commune_places, read_points
 from ispeed.database import Database
-from ispeed.engine import Row, open_engine
+from ispeed.engine import DuckDB, Row, open_engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, read_step, replaced_folder, write_json
 from ispeed.landing import read_landing
@@ -19,9 +20,12 @@ from ispeed.months import Month
 from ispeed.origin import fingerprint_of, origin_of
 from ispeed.policy import read_policy
 from ispeed.publication import published_origin
+from ispeed.registry import read_registry
 from ispeed.reports import read_report
 from ispeed.revision_files import write_files
+from ispeed.rules import sha256_of
 from ispeed.settings import Settings
+from ispeed.succession import Successions
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.content import Change
 
@@ -57,7 +61,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = noted_checks(settings, month)
-        origin = origin_of(policy, report, checks)
+        places = _places(engine, settings, month, tables)
+        origin = origin_of(policy, report, checks) | {"places": sha256_of(places)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
@@ -91,7 +96,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     told = published_origin(settings.share_of(month), published["revision"])
                     changes += changed_warnings(told, origin, causes)
                 content = month_content(
-                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes
+                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes, places
                 )
                 files = folder / "files"
                 files.mkdir()
@@ -120,6 +125,15 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     """What the month before shows of the province, as published: the key figures are compared with it."""
     revision = database.current_revision(month.previous)
     return database.rows("report_province_month", month.previous, revision) if revision else []
+
+
+def _places(engine: DuckDB, settings: Settings, month: Month, tables: Tables) -> dict[str, Point]:
+    """Where the month's communes stand on the map."""
+    read_registry(engine, settings.lake_of("core", month) / "registry")
+    successions = Successions(engine.rows("select * from commune"), engine.rows("select * from commune_succession"))
+    codes = {row["commune_code"] for row in tables["report_commune_month"]}
+    units = [unit for code in codes if (unit := successions.unit(code, month.last_day))]
+    return commune_places(units, month.last_day, successions, read_points(settings.registry))
 
 
 def _quality_totals(rows: Sequence[Row]) -> dict[str, int]:

@@ -38,6 +38,7 @@ def month_content(
     previous_province: Sequence[Row],
     changes: Sequence[Change],
     causes: Sequence[str],
+    places: Mapping[str, tuple[float, float]],
 ) -> Content:
     staging = read_step(settings, "staging", month, "stage_files")
     files = staging["files"]
@@ -56,6 +57,7 @@ def month_content(
         undeclared_headers={name: file["undeclared"] for name, file in files.items()},
         constants=staging["constants"],
         previous_province=previous_province,
+        places=places,
     )
 
 

@@ -102,7 +102,8 @@ class Content:
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
-    nobody declared; `constants` what the source contract says of every row in place of a column. Where a month is
+    nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
+    commune stands on the map, east and north in degrees (`ispeed.commune_map`). Where a month is
     restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's own revision,
     and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
@@ -121,6 +122,7 @@ class Content:
     absent_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     boundaries_day: date | None = None
     month_revision: int | None = None
 
