@@ -116,6 +116,10 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
     rebuilt.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
     _copy_landing(settings, rebuilt, month, manifest)
     _copy_registry(settings, rebuilt, manifest["origin"]["registry"]["version"])
+    # A revision tells what differs from the one before it.
+    for before in settings.share_of(month).glob("r*/manifest.json"):
+        (rebuilt.share_of(month) / before.parent.name).mkdir(parents=True)
+        shutil.copy(before, rebuilt.share_of(month) / before.parent.name)
     # Which devices are new is told by the months before.
     for core in settings.lake_of("core", month).parent.glob("month=*"):
         if core.name < f"month={month}":
