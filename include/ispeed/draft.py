@@ -25,6 +25,7 @@ from ispeed.reports import read_report
 from ispeed.revision_files import write_files
 from ispeed.rules import sha256_of
 from ispeed.settings import Settings
+from ispeed.shared_folder import require_share
 from ispeed.succession import Successions
 from ispeed.tables import REPORT_TABLES
 
@@ -66,6 +67,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
         fingerprint = fingerprint_of(origin, shown)
+        require_share(settings, database)
         refuse_withdrawn(database, month, fingerprint)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint

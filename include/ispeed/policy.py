@@ -118,7 +118,10 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "integrity_rule": (_is_integrity_rule, "whole numbers for " + ", ".join(_INTEGRITY_RULE)),
     "drift_months": (lambda value: _is_count(value) and 1 <= value <= 12, "a number of months from 1 to 12"),
     "drift_threshold": (_has_amounts(_DRIFTS, all_of_them=True), "a number for each indicator"),
+    "keep_superseded_days": (_is_count, "a number of days, 0 to keep them all"),
 }
+# What no figure and no word of a report depends on.
+BESIDE_REPORTS = frozenset({"keep_superseded_days"})
 
 
 _ORDERS: dict[str, Iterable[str]] = {
@@ -163,11 +166,13 @@ class Policy:
     integrity_rule: dict[str, int]
     drift_months: int
     drift_threshold: dict[str, float]
+    keep_superseded_days: int
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of every value, the same wherever the file lies and however it is commented."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "province"}
+        """sha256 of every value of the reports, the same wherever the file lies and however it is commented."""
+        names = (field.name for field in fields(self) if field.name not in {"province", *BESIDE_REPORTS})
+        values = {name: getattr(self, name) for name in names}
         values["province"] = vars(self.province)
         return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
