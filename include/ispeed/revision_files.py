@@ -21,7 +21,7 @@ from ispeed.policy import Policy
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.book import write_workbook
-from ispeed.workbook.content import Content
+from ispeed.workbook.content import Content, count_by_cause
 
 
 def write_files(
@@ -64,6 +64,11 @@ def write_manifest(
         "month": str(content.month),
         "revision": content.revision,
         "is_sample": content.is_sample,
+        "changes": {
+            "compared_with": content.compared_with,
+            "n_cells": len(content.changes),
+            "by_cause": count_by_cause(content.changes),
+        },
         **about,
         "origin": origin,
         "inputs": [asdict(source) for source in content.sources],
