@@ -65,7 +65,12 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         origin = origin_of(policy, report, checks) | {"places": sha256_of(places)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
-        shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
+        counts = _previous_counts(database, month)
+        shown = {
+            "tables": tables,
+            "previous_province": [{**row, "revision": None} for row in previous],
+            "previous_counts": counts,
+        }
         fingerprint = fingerprint_of(origin, shown)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
@@ -96,7 +101,18 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     told = published_origin(settings.share_of(month), published["revision"])
                     changes += changed_warnings(told, origin, causes)
                 content = month_content(
-                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes, places
+                    settings,
+                    month,
+                    policy,
+                    landing,
+                    revision,
+                    tables,
+                    checks,
+                    previous,
+                    changes,
+                    causes,
+                    places,
+                    counts,
                 )
                 files = folder / "files"
                 files.mkdir()
@@ -125,6 +141,23 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     """What the month before shows of the province, as published: the key figures are compared with it."""
     revision = database.current_revision(month.previous)
     return database.rows("report_province_month", month.previous, revision) if revision else []
+
+
+def _previous_counts(database: Database, month: Month) -> Tables:
+    """What the month before counts by commune and organisation, as published: recipients' figures are compared."""
+    revision = database.current_revision(month.previous)
+    wanted = {
+        "report_commune_month": ("commune_code", "district_code", "n_measurements", "n_missing_to_assess"),
+        "report_organisation_month": ("organisation_code", "n_measurements"),
+    }
+    return {
+        table: [
+            {column: row[column] for column in columns}
+            for row in (database.rows(table, month.previous, revision) if revision else [])
+            if row["network"] == "mobile"
+        ]
+        for table, columns in wanted.items()
+    }
 
 
 def _places(engine: DuckDB, settings: Settings, month: Month, tables: Tables) -> dict[str, Point]:
