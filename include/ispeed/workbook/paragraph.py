@@ -82,8 +82,8 @@ def _of_area(content: Content, one: Recipient, peers: Peers) -> Iterator[str]:
             for least in (policy.publish_minimum, policy.assess_minimum)
         )
         yield (
-            f"Trong {number(len(one.communes))} {units}, {number(publishable)} đơn vị đủ {policy.publish_minimum} lượt "
-            f"đo để công bố và {number(assessable)} đơn vị đủ {policy.assess_minimum} lượt đo để đánh giá."
+            f"Trong {number(len(one.communes))} {units}, {_how_many(publishable)} đủ {policy.publish_minimum} lượt đo "
+            f"để công bố và {_how_many(assessable)} đủ {policy.assess_minimum} lượt đo để đánh giá."
         )
         yield _missing(content, one)
     yield _place(one, peers)
@@ -161,6 +161,10 @@ def _reached(content: Content, row: Row) -> str:
     )
 
 
+def _how_many(count: int) -> str:
+    return f"{number(count)} đơn vị" if count else "chưa có đơn vị nào"
+
+
 def _missing(content: Content, one: Recipient) -> str:
     """How many are missing in all, where most of them are, and who has none."""
     least = content.policy.assess_minimum
@@ -218,7 +222,7 @@ def _speed(content: Content, one: Recipient, row: Row, peers: Peers) -> str:
         )
     if beside := peers.intervals_beside(one):
         overlap, above, below = beside
-        text += f"; trong {number(sum(beside))} {peers_in_words(one)} khác có khoảng tin cậy, "
+        text += f"; so với {number(sum(beside))} {peers_in_words(one)} khác có khoảng tin cậy: "
         text += ", ".join(
             part
             for count, part in (

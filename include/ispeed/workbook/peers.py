@@ -17,8 +17,9 @@ from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, Kind, lay_table_sheet
 from ispeed.workbook.wording import month_text, number
 
-# So many peers stand in the table at most, those with most measurements and those beside the recipient: every one of
-# hundreds in each of hundreds of workbooks would make both grow with the square.
+# Of more peers than these, those with most measurements and those beside the recipient stand in the table: every one
+# of hundreds in each of hundreds of workbooks would grow with the square.
+_MOST_PEERS: Final = 100
 _MOST_FIRST: Final = 50
 _MOST_BESIDE: Final = 25
 
@@ -39,7 +40,7 @@ def lay_peers(sheet: Worksheet, styles: Styles, content: Content, one: Recipient
     lines = [
         Peer(other, peers.place(other), other is one)
         for index, other in enumerate(peers.ranked)
-        if index < _MOST_FIRST or index in beside
+        if len(peers) <= _MOST_PEERS or index < _MOST_FIRST or index in beside
     ]
     heading = Heading(
         "so_voi_don_vi_khac",
@@ -49,7 +50,7 @@ def lay_peers(sheet: Worksheet, styles: Styles, content: Content, one: Recipient
     fields = [
         Field("Hạng theo lượt đo", 58, "count", lambda peer: peer.place),
         Field("Đơn vị", 250 if one.body else 190, "text", lambda peer: peer.one.name),
-        Field("Đơn vị nhận sổ", 84, "centre", lambda peer: "Đơn vị này" if peer.is_own else "đơn vị khác"),
+        Field("Đơn vị nhận sổ", 92, "centre", lambda peer: "Đơn vị này" if peer.is_own else "đơn vị khác"),
         *(_area_fields(content) if one.own_row is None else _row_fields(content, one)),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, lines, frozen_columns=3, is_bold=lambda peer: peer.is_own)
@@ -79,23 +80,23 @@ def _area_fields(content: Content) -> list[Field[Peer]]:
 
     table = "report_province_month"
     return [
-        Field(heading_of(table, "n_communes"), 84, "count", lambda peer: len(peer.one.communes)),
+        Field(heading_of(table, "n_communes"), 92, "count", lambda peer: len(peer.one.communes)),
         Field("Lượt đo", 72, "count", lambda peer: peer.one.n_measurements),
         Field(
-            heading_of(table, "n_communes_publishable"), 84, "count", lambda peer: reached(peer, policy.publish_minimum)
+            heading_of(table, "n_communes_publishable"), 92, "count", lambda peer: reached(peer, policy.publish_minimum)
         ),
         Field(
-            heading_of(table, "n_communes_assessable"), 84, "count", lambda peer: reached(peer, policy.assess_minimum)
+            heading_of(table, "n_communes_assessable"), 92, "count", lambda peer: reached(peer, policy.assess_minimum)
         ),
         Field(
             f"Tỷ lệ đơn vị đủ {policy.assess_minimum} lượt đo",
-            84,
+            92,
             "share",
             lambda peer: reached(peer, policy.assess_minimum) / len(peer.one.communes),
         ),
         Field(
             f"Lượt đo còn thiếu đến {policy.assess_minimum}",
-            84,
+            92,
             "count",
             lambda peer: total(peer.one.communes, "n_missing_to_assess"),
         ),

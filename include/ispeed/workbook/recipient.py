@@ -65,7 +65,7 @@ def recipient_workbook(shared: Shared, one: Recipient) -> bytes:
     about = {
         _COMMUNES: f"{number(len(one.communes))} đơn vị cấp xã",
         _CODES: f"{number(len(one.codes))} mã",
-        _PEERS: f"{number(len(peers))} đơn vị cùng loại",
+        _PEERS: f"{number(len(peers))} đơn vị",
         _METHOD: "định nghĩa, ký hiệu",
     }
     _lay_overview(book, sheets[_OVERVIEW], styles, content, one, peers, [(name, about[name]) for name in names[1:]])
@@ -162,7 +162,7 @@ def _drawn(content: Content, one: Recipient, peers: Peers) -> _Drawn | None:
             ("Đơn vị", "Lượt đo"),
             [[f"► {other.name}" if other is one else other.name, other.n_measurements] for other in beside],
         )
-    if one.codes:
+    if len(one.codes) > 1:
         lines = [[row["referral_code"], row["n_measurements"]] for row in one.codes[:_MOST_BARS]]
         return _Drawn("Số lượt đo di động theo mã giới thiệu", ("Mã giới thiệu", "Lượt đo"), lines)
     return None

@@ -22,9 +22,10 @@ from ispeed.workbook.wording import number
 
 def cards_of(content: Content, one: Recipient, peers: Peers) -> list[Card]:
     """Counts of an area's communes; of one commune or organisation also what is published of its speed."""
-    place = (
-        f"thứ {number(peers.place(one))}/{number(len(peers))} về số lượt đo" if len(peers) > 1 else "lượt đo di động"
-    )
+    if len(peers) < 2 or not one.n_measurements:
+        place = "di động"
+    else:
+        place = f"thứ {number(peers.place(one))}/{number(len(peers))} về số lượt đo"
     change = count_change(one)
     shown = _not_compared(content) if change is None else change
     measured = Card("Lượt đo", one.n_measurements, COUNT, shown, COUNT, place)
@@ -94,21 +95,23 @@ def _staff(row: Row, peers: Peers, one: Recipient) -> list[Card]:
             SHARE,
             f"{devices} thiết bị",
             COUNT,
-            "số thiết bị chia cho số người",
+            "thiết bị chia cho số người",
         ),
     ]
 
 
 def _speed(content: Content, row: Row) -> Card:
+    """The median; it rose or fell only where the intervals of the two months do not overlap."""
+    label, column = "Tải xuống trung vị", "download_mbps_median"
+    if row[column] is None:
+        return Card(label, _shown(content, row, column), SPEED, "chưa so sánh được", SPEED, "Mbps")
     change = row["download_mbps_median_change"]
-    return Card(
-        "Tải xuống trung vị",
-        _shown(content, row, "download_mbps_median"),
-        SPEED,
-        CHANGE_MARKS.get(str(row["change_reason"]), NO_EARLIER_MONTH) if change is None else change,
-        SPEED,
-        f"Mbps; {sentences.interval(row, 'download_mbps')}",
-    )
+    if change is None:
+        change = CHANGE_MARKS.get(str(row["change_reason"]), NO_EARLIER_MONTH)
+    elif row["change_sign"] not in ("up", "down"):
+        change = "chưa rõ tăng, giảm"
+    note = f"Mbps; {sentences.interval(row, 'download_mbps')}"
+    return Card(label, row[column], SPEED, change, SPEED, note)
 
 
 def _target(content: Content, row: Row) -> Card:
