@@ -46,6 +46,11 @@ class Recipient:
     body: Row | None = None
     before: tuple[Row, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What no other recipient of the month has."""
+        return self.kind, self.code, self.name
+
     @cached_property
     def n_measurements(self) -> int:
         """Accepted mobile measurements: in its communes, or by the codes that it holds."""
@@ -70,7 +75,7 @@ class Peers:
 
     def __init__(self, recipients: Iterable[Recipient]) -> None:
         self.ranked = sorted(recipients, key=lambda one: (-one.n_measurements, alphabetical(one.name), one.code))
-        self._index = {id(one): index for index, one in enumerate(self.ranked)}
+        self._index = {one.key: index for index, one in enumerate(self.ranked)}
         self._counts = sorted(one.n_measurements for one in self.ranked)
         self._per_head = sorted(value for one in self.ranked if (value := per_head(one)) is not None)
         intervals = [found for one in self.ranked if (found := interval_of(one.own_row))]
@@ -81,7 +86,7 @@ class Peers:
 
     def index(self, one: Recipient) -> int:
         """Where it stands in `ranked`, from 0."""
-        return self._index[id(one)]
+        return self._index[one.key]
 
     def place(self, one: Recipient) -> int:
         """1 + how many have more measurements."""

@@ -29,7 +29,7 @@ _SHORT: Final = (
     "Bảo vệ người đo",
     "Tỷ lệ người đo tối đa",
 )
-_NOT_SHORT_MARKS: Final = (marks.EMPTIED, marks.FIRST_ISSUE)
+_NOT_SHORT_MARKS: Final = (marks.EMPTIED, marks.FIRST_ISSUE, marks.NOT_IN_REGISTRY)
 
 
 @dataclass(frozen=True)

@@ -112,10 +112,11 @@ def _of_body(content: Content, one: Recipient, peers: Peers) -> Iterator[str]:
     headcount, per_head, share = (row[name] for name in ("headcount", "n_measurements_per_head", "staff_share_at_most"))
     if isinstance(headcount, int) and isinstance(per_head, int | float) and isinstance(share, int | float):
         idle = max(0, headcount - sentences.whole(row, "n_devices"))
-        rest = f", tức còn ít nhất {number(idle)} người chưa đo lần nào" if idle else ""
+        # Who measured without the code does not show: no one can be told from here not to have measured.
+        rest = f", tức còn ít nhất {number(idle)} người chưa đo hoặc đo mà không nhập mã" if idle else ""
         yield (
             f"Bình quân {number(per_head, 2)} lượt đo mỗi người trên {number(headcount)} người theo danh mục; nhiều "
-            f"nhất {percent(share)} số người có thể đã đo trong tháng{rest}."
+            f"nhất {percent(share)} số người có thể đã đo bằng các mã này{rest}."
         )
     else:
         yield "Danh mục chưa có số người nên chưa tính được lượt đo mỗi người và tỷ lệ người đo."

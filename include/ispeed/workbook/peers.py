@@ -38,7 +38,7 @@ def lay_peers(sheet: Worksheet, styles: Styles, content: Content, one: Recipient
     own = peers.index(one)
     beside = range(own - _MOST_BESIDE, own + _MOST_BESIDE + 1)
     lines = [
-        Peer(other, peers.place(other), other is one)
+        Peer(other, peers.place(other), other.key == one.key)
         for index, other in enumerate(peers.ranked)
         if len(peers) <= _MOST_PEERS or index < _MOST_FIRST or index in beside
     ]

@@ -160,7 +160,7 @@ def _drawn(content: Content, one: Recipient, peers: Peers) -> _Drawn | None:
         return _Drawn(
             f"Số lượt đo di động, {which}",
             ("Đơn vị", "Lượt đo"),
-            [[f"► {other.name}" if other is one else other.name, other.n_measurements] for other in beside],
+            [[f"► {other.name}" if other.key == one.key else other.name, other.n_measurements] for other in beside],
         )
     if len(one.codes) > 1:
         lines = [[row["referral_code"], row["n_measurements"]] for row in one.codes[:_MOST_BARS]]
