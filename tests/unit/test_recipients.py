@@ -293,6 +293,7 @@ def test_a_communes_paragraph_says_what_is_missing_and_which_intervals_overlap()
     assert "so với 2 đơn vị cấp xã khác có khoảng tin cậy: 1 nơi thấp hơn hẳn, 1 nơi chưa đủ căn cứ" in text
     group = told(AUGUST, "Khu vực Diên Khánh", {"Khu vực Diên Khánh": ["22651", "22657"]})
     assert "tại Khu vực Diên Khánh có 322 lượt đo" in group and "thiếu tổng cộng 278 lượt" in group
+    assert "Đề nghị Ủy ban nhân dân các đơn vị cấp xã thuộc Khu vực Diên Khánh vận động" in group
 
 
 def test_a_unit_that_is_not_the_one_of_a_month_ago_is_not_compared() -> None:

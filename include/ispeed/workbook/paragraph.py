@@ -43,7 +43,9 @@ def name_in_sentence(one: Recipient) -> str:
 
 
 def addressee(one: Recipient) -> str:
-    """To whom a letter goes: the People's Committee of a unit, a body by its name."""
+    """To whom a letter goes: the People's Committee of a unit, those of a group's communes, a body by its name."""
+    if one.kind == "commune_group":
+        return f"Ủy ban nhân dân các đơn vị cấp xã thuộc {one.name}"
     return f"Ủy ban nhân dân {name_in_sentence(one)}" if one.kind in ("district", "commune") else one.name
 
 

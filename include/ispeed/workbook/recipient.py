@@ -208,7 +208,7 @@ def _lay_codes(sheet: Worksheet, styles: Styles, content: Content, one: Recipien
 
 
 def _own_notes(content: Content) -> list[tuple[str, str, str]]:
-    group = "Sổ gửi đơn vị"
+    group = "Sổ đơn vị"
     return [
         (
             group,
