@@ -91,6 +91,18 @@ def _is_integrity_rule(value: Any) -> bool:
     )
 
 
+def _is_groups(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(codes, list) for codes in value.values()):
+        return False
+    codes = [code for group in value.values() for code in group]
+    return (
+        all(isinstance(name, str) and name.strip() for name in value)
+        and all(value.values())
+        and all(isinstance(code, str) and code.strip() for code in codes)
+        and len(codes) == len(set(codes))
+    )
+
+
 _DRIFTS = ("volume", "operator_share", "new_device_share", "no_device_share", "download_median")
 WINDOWS = ("hour", "4h", "day", "month")
 # What each value must be, so that a slip of the pen is told by its name and not deep in a computation.
@@ -100,6 +112,7 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "contact": _TEXT,
     "licence": _TEXT,
     "reference": _TEXT,
+    "recipient_groups": (_is_groups, "lists of commune codes (in quotes) by the name of a group, no code twice"),
     "report_day": (lambda value: _is_count(value) and 1 <= value <= 28, "a day from 1 to 28"),
     "publish_minimum": _COUNT,
     "assess_minimum": _COUNT,
@@ -151,6 +164,7 @@ class Policy:
     contact: str
     licence: str
     reference: str
+    recipient_groups: dict[str, list[str]]
     report_day: int
     publish_minimum: int
     assess_minimum: int

@@ -1,4 +1,4 @@
-"""The files of a revision: workbook, csv folder, quarantined rows, Data Docs, and the manifest of them all."""
+"""The files of a revision: workbooks, csv folder, quarantined rows, Data Docs, and the manifest of them all."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ispeed.engine import DuckDB
 from ispeed.lake import write_json
 from ispeed.months import Month
 from ispeed.policy import Policy
+from ispeed.recipient_files import FOLDER, write_recipients
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.book import write_workbook
@@ -38,6 +39,7 @@ def write_files(
     _write_quarantine(engine, settings, content.month, folder / "quarantine.csv")
     Pages.of(settings, content.month).publish(folder / "data-docs", content.checks, is_sample=content.is_sample)
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
+    write_recipients(folder / FOLDER, content, policy.recipient_groups)
     write_csv(folder / "csv", REPORT_TABLES, content)
     write_manifest(folder, content, policy, origin, about, rows)
 
