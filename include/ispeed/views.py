@@ -46,7 +46,7 @@ def make_views(engine: sa.Engine, reports: Sequence[tuple[sa.Table, sa.Table]]) 
                 connection.execute(sa.text(f"drop view if exists {name}"))
                 connection.execute(sa.text(f"create view {name} as {query}"))
                 for statement in _comments(engine, table, query):
-                    connection.exec_driver_sql(statement)
+                    connection.execute(statement)
         except sa.exc.DBAPIError as error:
             log.warning("view %s stays as it was: %s", name, str(error.orig).strip())
 
@@ -118,18 +118,18 @@ def _definitions(engine: sa.Engine) -> dict[str, str]:
         return {str(row.name): str(row.text) for row in connection.exec_driver_sql(query)}
 
 
-def _comments(engine: sa.Engine, table: sa.Table, query: str) -> list[str]:
+def _comments(engine: sa.Engine, table: sa.Table, query: str) -> list[sa.TextClause]:
     if not engine.dialect.supports_comments:
         return []
     name = latest_name(table.name)
     about = f"{table.comment}. The latest published revision of each month {_mark(query)}"
     told = [(f"view {name}", about), *((f"column {name}.{column.name}", column.comment or "") for column in table.c)]
     # A comment takes no bound value.
-    return [f"comment on {what} is {_quoted(text)}" for what, text in told]
+    return [sa.text(f"comment on {what} is {_quoted(text)}") for what, text in told]
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return "'" + text.replace("'", "''").replace(":", "\\:") + "'"
 
 
 def _lock(connection: sa.Connection) -> None:
