@@ -63,6 +63,7 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
         "data-docs/index.html",
         *(f"data-docs/{name}.html" for name in SUITES),
         "csv/datapackage.json",
+        "csv/tidy.csv",
         *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
     }
     manifest = json.loads(files["manifest.json"])
