@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | trace`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registry = commands.add_parser("registry", help="first registry files and policy for any province")
     registry.add_argument("province", metavar="CODE")
     registry.add_argument("--out", metavar="FOLDER", type=Path, help="where to write them")
+    trace = commands.add_parser("trace", help="list the rows of the exports behind one published figure")
+    trace.add_argument("month", metavar="YYYY-MM")
+    trace.add_argument("--table", required=True, help="such as report_commune_month")
+    trace.add_argument("--key", default="", help="the row's key without network, parts joined by commas: Viettel,4G")
+    trace.add_argument("--column", required=True, help="such as n_measurements or download_mbps_median")
+    trace.add_argument("--network", default="mobile", help="mobile (default) or fixed")
+    trace.add_argument("--revision", metavar="N", type=int, help="default: the latest")
+    trace.add_argument("--boundaries", metavar="YYYY-MM-DD", help="the map of a restated table")
+    trace.add_argument("--limit", metavar="N", type=int, default=50, help="how many rows to print (default 50)")
+    trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -85,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_contract(chosen.file, chosen.out, chosen.by)
             case "registry":
                 return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
+            case "trace":
+                return run_trace(chosen)
             case _:
                 return run_docs()
     except UserError as error:
@@ -305,6 +317,18 @@ def _registry_tables(settings: Settings, scratch: Path) -> Path:
         replace(settings, registry=files, lake=scratch / "lake", database_url=f"sqlite:///{scratch}/no.sqlite")
     )
     return scratch / "lake" / "registry"
+
+
+def run_trace(asked: argparse.Namespace) -> int:
+    """List the rows behind a published figure; 2 where they do not add up to it any more."""
+    from ispeed.trace import print_trace
+    from ispeed.trace_cell import find_cell
+
+    settings, month = Settings.from_environment(), Month.parse(asked.month)
+    day = _day(asked.boundaries)
+    database = Database(settings.database_url)
+    cell = find_cell(database, month, asked.table, asked.key, asked.column, asked.network, asked.revision, day)
+    return OK if print_trace(settings, cell, asked.limit, asked.csv) else USER_ERROR
 
 
 def run_docs() -> int:
