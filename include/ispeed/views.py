@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -75,13 +76,16 @@ def grant_reading(engine: sa.Engine, tables: Sequence[str]) -> None:
             for name in connection.execute(_UNREADABLE, {"role": READER, "names": names}).scalars().all():
                 connection.execute(sa.text(f"grant select on {name} to {READER}"))
     except sa.exc.DBAPIError as error:
-        log.warning(
-            "the role %s cannot be given its rights (%s); a DBA can make it: create role %s nologin; "
-            "the next run of any step grants it what it may read",
-            READER,
-            str(error.orig).strip(),
-            READER,
+        _tell_once(
+            f"the role {READER} cannot be given its rights ({str(error.orig).strip()}); a DBA can make it: "
+            f"create role {READER} nologin; the next run of any step grants it what it may read"
         )
+
+
+@cache
+def _tell_once(text: str) -> None:
+    """Warn once a process: the database is opened by every step."""
+    log.warning("%s", text)
 
 
 def _latest(table: sa.Table, register: sa.Table) -> sa.Select[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -18,7 +19,7 @@ from ispeed.engine import open_engine
 from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.registry import sync_registry
-from ispeed.settings import Settings
+from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES, RESTATED_TABLES, Table
 from ispeed.trace import traced
 from ispeed.trace_cell import Cell, find_cell, traced_columns
@@ -33,10 +34,12 @@ HEADER = (
 
 def row(number: int, day: int, device: str, download: float, technology: str = "4G", upload: str = "5") -> str:
     at = f"{day:02}/10/2024 08:00:{number % 60:02}"
-    return f"m{number},{at},{device},,22366,Viettel,{technology},{download},{upload},30,3\n"
+    code = "HANDED-ON" if 5 <= number <= 10 else ""
+    return f"m{number},{at},{device},{code},22366,Viettel,{technology},{download},{upload},30,3\n"
 
 
-# 33 tests of 6 devices in Phước Tiến: the first tests three times on one day, twice without an upload.
+# 33 tests of 6 devices in Phước Tiến: the first tests three times on one day, twice without an upload. Rows 5 to 10, of
+# the days 7 to 10 and 2 and 3, have a code that passed from an office to the commune on the 9th.
 TESTS = [
     row(2, 1, "secret-a", 50, upload=""),
     row(3, 1, "secret-a", 10, upload=""),
@@ -49,7 +52,11 @@ QUARANTINED = ["m4,01/10/2024 08:00:04,secret-a,,22366,Viettel,4G,60,5,30,3\n", 
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = settings_in(tmp_path_factory.mktemp("by_hand"))
+    folder = tmp_path_factory.mktemp("by_hand")
+    registry = Path(shutil.copytree(INCLUDE / "registry", folder / "registry"))
+    with (registry / "referral_codes.csv").open("a", encoding="utf-8") as codes:
+        codes.write("HANDED-ON,organisation,SO-NV,2024-01-01,2024-10-08\nHANDED-ON,commune,22366,2024-10-09,\n")
+    settings = settings_in(folder, registry=registry)
     settings.exports_of(MONTH).mkdir(parents=True)
     (settings.exports_of(MONTH) / "=x.csv").write_text(HEADER + "".join(TESTS + QUARANTINED), encoding="utf-8")
     sync_registry(settings)
@@ -97,6 +104,14 @@ def test_the_share_at_target_says_of_each_row_whether_its_sample_reaches_the_tar
     found = {row["row_number"]: (row["target_download_mbps"], row["reaches_target"]) for row in rows}
     assert [found[number] for number in (2, 3, 5, 34)] == [(40, True), (40, True), (40, False), (100, True)]
     assert trace.adds_up and trace.sums[-1].what == "share_at_target"
+
+
+def test_a_code_that_was_handed_on_lists_the_rows_before_that(by_hand: Settings) -> None:
+    trace, rows = look(by_hand, "report_referral_code_month", "HANDED-ON", "n_measurements_earlier")
+    assert [row["row_number"] for row in rows] == [5, 6, 9, 10]
+    assert trace.cell.published == 4 and trace.adds_up
+    _, rows = look(by_hand, "report_organisation_month", "so-nv", "n_measurements_per_head")
+    assert [row["row_number"] for row in rows] == [5, 6, 9, 10]
 
 
 def test_quarantined_rows_are_listed_by_file_and_reason(by_hand: Settings) -> None:
