@@ -66,6 +66,7 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
         "data-docs/index.html",
         *(f"data-docs/{name}.html" for name in SUITES),
         "csv/datapackage.json",
+        "csv/tidy.csv",
         *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
         "don-vi/danh-sach.csv",
         *(f"don-vi/{row['file']}" for row in listed),
