@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | check-books | docs`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registry = commands.add_parser("registry", help="first registry files and policy for any province")
     registry.add_argument("province", metavar="CODE")
     registry.add_argument("--out", metavar="FOLDER", type=Path, help="where to write them")
+    books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
+    books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -85,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_contract(chosen.file, chosen.out, chosen.by)
             case "registry":
                 return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
+            case "check-books":
+                from ispeed.book_checks.command import check_books
+
+                return USER_ERROR if check_books(chosen.places, Settings.from_environment().share) else OK
             case _:
                 return run_docs()
     except UserError as error:

@@ -40,6 +40,11 @@ def csv_cell(value: object) -> object:
     return value
 
 
+def uncsv_cell(text: str) -> str:
+    """The text that `csv_cell` was given."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA_STARTS) else text
+
+
 def _data_package(tables: Sequence[Table], content: Content) -> dict[str, Any]:
     """The csv folder's description (Frictionless Data Package)."""
     day = content.boundaries_day

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -77,7 +77,11 @@ def _by_district(rows: list[Row]) -> list[Field[Row]]:
         return fields
     codes = list(dict.fromkeys(_district(row) for row in rows))
     numbers = {code: roman(place) for place, code in enumerate(codes, start=1)}
-    return [Field(DISTRICT_NUMBER, 48, "centre", lambda row: numbers[_district(row)]), fields[3], *fields[:3]]
+    return [
+        Field(DISTRICT_NUMBER, 48, "centre", lambda row: numbers[_district(row)]),
+        replace(fields[3], width=168),
+        *fields[:3],
+    ]
 
 
 def _district(row: Row) -> str:
@@ -164,7 +168,7 @@ def commune_fields(rows: list[Row], table: str = "report_commune_month") -> list
     """Code, name, kind and, where there are districts, district."""
     fields = [
         report_field(table, "commune_code", 58, "code"),
-        report_field(table, "commune_name", 124, "text"),
+        report_field(table, "commune_name", 136, "text"),
         report_field(table, "kind", 68, "centre", lambda row: text_or(row["kind"])),
     ]
     if any(row["district_name"] for row in rows):

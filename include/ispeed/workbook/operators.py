@@ -59,7 +59,7 @@ def lay_operators(
         "Mạng di động và mạng cố định không gộp với nhau.",
     )
     fields = [
-        report_field(table, "operator", 128, "text", operator_name),
+        report_field(table, "operator", 148, "text", operator_name),
         report_field(table, "host_network", 124, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
         report_field(
             table, "network", 70, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))

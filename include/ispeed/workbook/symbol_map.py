@@ -25,17 +25,18 @@ NOTE: Final = (
 )
 FIGURES_TITLE: Final = "Vị trí các ký hiệu trên sơ đồ (gần đúng; phần này không in)"
 
-# Told by shape and by shade, so that they also show in black and white.
+# Told by shape and by shade, so that they also show in black and white; LibreOffice draws no outlines of symbols.
 _SYMBOLS: Final[tuple[tuple[str, str], ...]] = (
     ("circle", NAVY),
     ("square", BLUE),
-    ("diamond", "#FFFFFF"),
+    ("diamond", "#A9C1E4"),
     ("x", "#000000"),
 )
 # Where the symbols stand within the chart: between its title and its legend, in parts of it.
 _PLOT: Final = {"x": 0.03, "y": 0.09, "width": 0.94, "height": 0.76}
 _MARGIN: Final = 0.04
 _MOST_NAMED: Final = 6
+_MANY: Final = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
         name = Link(commune(row), found.sheet, found.cell) if found else commune(row)
         lines.append([name, levels[level[code]], row["n_measurements"], *content.places[code]])
     headings = ("Đơn vị cấp xã", "Mức lượt đo", "Lượt đo", "Vị trí ngang (độ)", "Vị trí dọc (độ)")
-    first, starts = lay_block(page, FIGURES_TITLE, headings, lines, ("text", "text", "count", "any", "any"), 9, 4)
+    first, starts = lay_block(page, FIGURES_TITLE, headings, lines, ("text", "centre", "count", "any", "any"), 9, 4)
     blocks, names = [], []
     next_row = first
     for number, heading in enumerate(levels):
@@ -89,6 +90,8 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
 def symbol_chart(book: Workbook, found: SymbolMap, size: tuple[int, int]) -> Chart:
     """The chart, as wide as high in degrees on its paper."""
     chart = new_chart(book, {"type": "scatter"})
+    n_symbols = sum(block.last_row - block.first_row + 1 for block in found.levels if block)
+    symbol_size = 5 if n_symbols > _MANY else 7
     for block, names, (shape, fill) in zip(found.levels, found.names, _SYMBOLS, strict=True):
         if block is None:
             continue
@@ -98,7 +101,7 @@ def symbol_chart(book: Workbook, found: SymbolMap, size: tuple[int, int]) -> Cha
             "values": block.cells(block.figures[0]),
             "marker": {
                 "type": shape,
-                "size": 7,
+                "size": symbol_size,
                 "fill": {"color": fill},
                 "border": {"color": "#000000" if shape == "x" else NAVY, "width": 1.25 if shape == "x" else 0.75},
             },

@@ -158,8 +158,8 @@ def lay_table_sheet(
     sheet.set_row(placed.header_row, 12.5 * lines + 14)
     looks = _group_looks(groups, rows, columns) if groups else []
     for offset, values in enumerate(cells):
-        sheet.set_row(placed.first_row + offset, _height_of(values, columns))
         look = looks[offset] if looks else [{}] * len(columns)
+        sheet.set_row(placed.first_row + offset, _height_of(values, columns, look))
         for index, value in enumerate(values):
             write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind, **look[index])
     for index, column in enumerate(columns):
@@ -220,18 +220,23 @@ def plain_text(text: str) -> str:
     return text
 
 
-def _height_of(values: Sequence[object], columns: Sequence[Field[RowT]]) -> float:
+def _height_of(
+    values: Sequence[object], columns: Sequence[Field[RowT]], looks: Sequence[Mapping[str, object]]
+) -> float:
     """A row's height in points. It is written, since LibreOffice does not fit rows to wrapped texts when it opens."""
-    lines = max(_lines_in(value, column) for value, column in zip(values, columns, strict=True))
+    lines = max(
+        _lines_in(value, column, bold=bool(look.get("bold")))
+        for value, column, look in zip(values, columns, looks, strict=True)
+    )
     return min(_HIGHEST_ROW, 14 * lines + 3)
 
 
-def _lines_in(value: object, column: Field[RowT]) -> int:
+def _lines_in(value: object, column: Field[RowT], *, bold: bool) -> int:
     text = value.text if isinstance(value, Link) else value
     if not isinstance(text, str):
         return 1
     indent = _INDENT_PX * (column.kind in _TEXTS)
-    return lines_of(text, column.width - indent, _SMALL if column.kind == "small" else 11)
+    return lines_of(text, column.width - indent, _SMALL if column.kind == "small" else 11, bold)
 
 
 def _group_looks(
@@ -297,14 +302,16 @@ def _lay_title_block(
         middle = last_column // 2
         sample = styles(font_size=11, bold=True, font_color=ALARM, align="right")
         sheet.merge_range(0, middle, 0, last_column, SAMPLE_MARK, sample)
-    row = 1
+    row, area = 1, content.policy.province_name
+    told = f"{heading.title} {heading.about}".casefold()
+    about = heading.about if area.casefold() in told else f"Địa bàn: {area}. {heading.about}"
     for text, size, look in (
         (heading.label, 14, {"bold": True, "align": "center"}),
         (heading.title, 14, {"bold": True, "align": "center"}),
         (heading.subtitle, 12, {"italic": True, "align": "center"}),
         # A month on another day's map says so on every sheet.
         (f"({content.edition})" if content.boundaries_day else "", 12, {"italic": True, "align": "center"}),
-        (heading.about, 11, {"align": "left"}),
+        (about, 11, {"align": "left"}),
         (key, 10, {"align": "left", "italic": True, "font_color": GREY}),
     ):
         if text:
