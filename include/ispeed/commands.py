@@ -1,4 +1,6 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | check-books | docs`."""
+"""What a data engineer types: `python -m ispeed demo`, `month`, `backfill`, `sync`, `up`, `contract`, `registry`,
+`check-books`, `docs`.
+"""
 
 from __future__ import annotations
 

@@ -81,6 +81,10 @@ def _compare(area: Area, shown: _Shown, folder: Path) -> Iterator[Found]:
     if not set(shown.key) <= set(columns):
         yield Found(name, area.table.ref, "columns without their key", f"columns for {', '.join(shown.key)}")
         return
+    lacking = sorted({column for column in columns if column and rows and column not in rows[0]})
+    if lacking:
+        yield Found(name, area.table.ref, f"columns for {', '.join(lacking)}", f"columns of {shown.report}.csv")
+        return
     met = 0
     for cells in () if area.is_empty else area.rows:
         key = tuple(str(cells[columns.index(column)].value) for column in shown.key)
@@ -108,7 +112,7 @@ def _equal(cell: Cell, row: Mapping[str, str], column: str) -> bool:
     text = str(value)
     if text == _worded(row, column):
         return True
-    if column == "holder_name" and row["holder_since"]:
+    if column == "holder_name" and row.get("holder_since"):
         # A code that was handed on says from when, and from whom.
         return text.startswith(f"{told} (từ ")
     return not told.strip() and bool(MARK.fullmatch(text))
