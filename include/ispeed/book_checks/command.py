@@ -30,8 +30,7 @@ def check_books(places: Sequence[Path], share: Path) -> int:
         n_faults += len(faults)
         for fault in faults:
             print(f"{shown(path.parent)}/{fault}")
-    of = f"{n_faults} faults" if n_faults else "no fault"
-    print(f"{len(books)} workbooks checked on {len(POINTS)} points each: {of}")
+    print(f"workbooks checked: {len(books)}, points each: {len(POINTS)}, faults: {n_faults}")
     return n_faults
 
 

@@ -60,7 +60,9 @@ def shown(cell: Cell) -> str:
     section = re.sub(r"\[[^\]]*\]", "", form).split(";")[0]
     words = "".join(re.findall(r'"([^"]*)"', section))
     plain = re.sub(r'"[^"]*"', "", section)
-    decimals = len(match[1]) if (match := re.search(r"\.([0#]+)", plain)) else (0 if "0" in plain else 2)
+    if "0" not in plain:
+        return f"{value:.15g}"
+    decimals = len(match[1]) if (match := re.search(r"\.([0#]+)", plain)) else 0
     share = "%" in plain
     text = number(abs(value) * (100 if share else 1), decimals)
     sign = "-" if value < 0 else "+" if "+" in plain else ""

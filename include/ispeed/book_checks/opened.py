@@ -17,6 +17,7 @@ from openpyxl.worksheet.table import Table
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ispeed.errors import UserError
+from ispeed.workbook.table_sheet import FIRST_SHEET
 
 MARK: Final = re.compile(r"\[[^\[\]]+\]")
 # How wide a digit of the workbooks' own font is: what columns are measured in.
@@ -85,6 +86,11 @@ class OpenedBook:
     @property
     def sheets(self) -> list[Worksheet]:
         return list(self.book.worksheets)
+
+    @property
+    def cover(self) -> Worksheet:
+        """The sheet that should be the first."""
+        return next((sheet for sheet in self.sheets if sheet.title == FIRST_SHEET), self.sheets[0])
 
     def area_of(self, sheet: Worksheet) -> Area | None:
         return next((area for area in self.areas if area.sheet is sheet), None)

@@ -28,12 +28,12 @@ def cover_first(book: OpenedBook) -> Iterator[Found]:
 
 
 def linked_list(book: OpenedBook) -> Iterator[Found]:
-    first, *others = book.sheets
+    first = book.cover
     names = {sheet.title for sheet in book.sheets}
     led_to = set(_targets(first))
     targets = {target for sheet in book.sheets for target in _targets(sheet)}
-    for sheet in others:
-        if sheet.title not in led_to:
+    for sheet in book.sheets:
+        if sheet is not first and sheet.title not in led_to:
             yield Found(first.title, "", f"no link to {sheet.title}", "a link to every other sheet")
     for target in sorted(targets - names):
         yield Found("", "", f"a link to {quoted(target)}", "links to sheets of this workbook")
@@ -47,7 +47,7 @@ def notes_in_one_place(book: OpenedBook) -> Iterator[Found]:
 def one_table(book: OpenedBook) -> Iterator[Found]:
     for sheet in book.sheets:
         count = len(sheet.tables)
-        if count > 1 or (count == 0 and sheet is not book.sheets[0]):
+        if count > 1 or (count == 0 and sheet is not book.cover and next(filled(sheet), None) is not None):
             yield Found(sheet.title, "", f"{count} tables", "one")
 
 

@@ -10,16 +10,18 @@ from openpyxl.cell import Cell
 from openpyxl.utils import range_boundaries
 
 from ispeed.book_checks.opened import MARK, Area, Found, OpenedBook, filled, quoted
-from ispeed.book_checks.structure import NOTES_SHEET
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{1,254}")
 _CELL_LIKE: Final = re.compile(r"[a-z]{1,3}\d+|r\d*c\d*", re.IGNORECASE)
 _NUMBER_LIKE: Final = re.compile(r"[+\-−]?\d{1,3}(?:\.?\d{3})*(?:,\d+)?\s*%?")
+_CODE: Final = "Mã "
 _NEEDS_UNIT: Final = re.compile(r"^(?:Tải xuống|Tải lên|Độ trễ|Biến động trễ|Thay đổi trung vị)")
 _UNIT: Final = re.compile(r"\((?:Mbps|ms)\)")
 _SUPERSCRIPT: Final = re.compile(r"[¹²³⁰⁴-⁹*†‡]")
 # Old and new values of any column stand in two columns.
 _MIXED: Final = "thay_doi"
+# Where the marks themselves are explained.
+_NOTES: Final = "phuong_phap"
 
 
 def table_names(book: OpenedBook) -> Iterator[Found]:
@@ -85,10 +87,14 @@ def no_empty_cells(book: OpenedBook) -> Iterator[Found]:
         blank_columns = {column[0].column for column in zip(*area.rows, strict=True) if _blank(column)}
         for row in area.rows:
             for cell in row if not _blank(row) else ():
-                if cell.value in (None, "") and cell.column not in blank_columns:
+                if (
+                    cell.value in (None, "")
+                    and cell.column not in blank_columns
+                    and cell.coordinate not in area.sheet.merged_cells
+                ):
                     yield Found(area.sheet.title, cell.coordinate, "nothing", "a value or a bracketed mark")
     for sheet in book.sheets:
-        if sheet.title == NOTES_SHEET:
+        if any(table.displayName == _NOTES for table in sheet.tables.values()):
             continue
         texts = {cell.coordinate: str(cell.value) for cell in filled(sheet)}
         key = " ".join(text for text in texts.values() if text.startswith("Chú giải: "))
@@ -115,8 +121,8 @@ def numbers(book: OpenedBook) -> Iterator[Found]:
     for area in book.areas:
         if area.table.displayName == _MIXED:
             continue
-        for column in zip(*area.rows, strict=True):
-            if not any(isinstance(cell.value, (int, float)) for cell in column):
+        for heading, column in zip(area.headings, zip(*area.rows, strict=True), strict=True):
+            if heading.startswith(_CODE) or not any(isinstance(cell.value, (int, float)) for cell in column):
                 continue
             for cell in column:
                 if isinstance(cell.value, str) and _NUMBER_LIKE.fullmatch(cell.value.strip()):
@@ -137,7 +143,7 @@ def nothing_hidden(book: OpenedBook) -> Iterator[Found]:
 
 def codes_are_text(book: OpenedBook) -> Iterator[Found]:
     for area in book.areas:
-        for column in _columns(area, "Mã "):
+        for column in _columns(area, _CODE):
             for cell in column:
                 if cell.value is not None and not isinstance(cell.value, str):
                     yield Found(area.sheet.title, cell.coordinate, f"the number {cell.value}", "a code as text")

@@ -79,7 +79,7 @@ def _send_back(content: Content) -> str:
         most = sorted(counts, key=lambda code: (-counts[code], code))
         shown = ", ".join(f"{code} ({number(counts[code])})" for code in most[:_NAMED])
         more = f" và {number(len(most) - _NAMED)} mã khác" if len(most) > _NAMED else ""
-        parts.append(f"Sửa hoặc bổ sung vào danh mục {number(len(most))} mã giới thiệu lạ (lượt đo): {shown}{more}")
+        parts.append(f"Sửa hoặc bổ sung vào danh mục {number(len(most))} mã giới thiệu lạ (số lượt đo): {shown}{more}")
     reasons: dict[str, int] = {}
     for row in content.rows("report_quality_month"):
         if row["outcome"] == "quarantined" and whole(row, "n_rows"):
