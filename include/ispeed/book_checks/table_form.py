@@ -82,16 +82,13 @@ def no_blank_rows(book: OpenedBook) -> Iterator[Found]:
 
 
 def no_empty_cells(book: OpenedBook) -> Iterator[Found]:
-    """A blank row or column is told once, by point 15."""
+    """A blank row or column is told once, by point 15, and merged cells by point 14."""
     for area in book.areas:
         blank_columns = {column[0].column for column in zip(*area.rows, strict=True) if _blank(column)}
         for row in area.rows:
             for cell in row if not _blank(row) else ():
-                if (
-                    cell.value in (None, "")
-                    and cell.column not in blank_columns
-                    and cell.coordinate not in area.sheet.merged_cells
-                ):
+                told = cell.column in blank_columns or cell.coordinate in area.sheet.merged_cells
+                if cell.value in (None, "") and not told:
                     yield Found(area.sheet.title, cell.coordinate, "nothing", "a value or a bracketed mark")
     for sheet in book.sheets:
         if any(table.displayName == _NOTES for table in sheet.tables.values()):
