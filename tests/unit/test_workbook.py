@@ -625,7 +625,7 @@ def test_charts_and_tables_say_in_words_what_they_show(tmp_path: Path) -> None:
     found = parts(content(), tmp_path)
     charts = [text for name, part in found.items() if "drawings/drawing" in name for text in
               re.findall(r"<xdr:cNvPr [^>]*>", part)]  # fmt: skip
-    assert len(charts) == 9
+    assert len(charts) == 10
     assert all('descr="Biểu đồ' in chart for chart in charts)
     tables = [part for name, part in found.items() if name.startswith("xl/tables/")]
     assert len(tables) == 9

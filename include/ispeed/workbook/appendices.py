@@ -108,7 +108,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
         subtitle=goes_with(content),
     )
     fields = [
-        report_field(table, "referral_code", 134, "code"),
+        report_field(table, "referral_code", 148, "code"),
         report_field(table, "holder_name", 188, "text", _holder),
         report_field(
             table,

@@ -20,7 +20,7 @@ from ispeed.workbook.chart_figures import (
     operator_rows,
     shown,
 )
-from ispeed.workbook.charts import Block, insert_chart, operator_bars, progress_chart, waterfall_chart
+from ispeed.workbook.charts import Block, count_chart, insert_chart, operator_bars, progress_chart, waterfall_chart
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.letterhead import lay_letterhead
 from ispeed.workbook.marks import NO_EARLIER_MONTH, key_of
@@ -28,6 +28,7 @@ from ispeed.workbook.next_steps import first_communes, next_steps
 from ispeed.workbook.operators import CHART_ALT as OPERATORS_ALT
 from ispeed.workbook.page import COLUMN_PX, COLUMNS, LAST, WIDTH, Card, Page, lay_cards, lay_links
 from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
+from ispeed.workbook.progress import MISSING_ALT, missing_title
 from ispeed.workbook.quality import WATERFALL_ALT, WATERFALL_TITLE, reconcile, waterfall_steps
 from ispeed.workbook.style import COUNT, GREY, LINE, LINK, NAVY, POINTS, SHARE, SPEED, Styles, lay_paper
 from ispeed.workbook.symbol_map import NOTE, SymbolMap, lay_symbol_places, symbol_chart
@@ -94,6 +95,10 @@ def lay_overview(
         map_row = page.row
         page.gap(height + 6)
     progress, missing = lay_progress_figures(page, content, where.districts)
+    missing_row, missing_height = page.row, 50 + 20 * n_groups
+    shows_missing = missing is not None and page.height(breaks[-1]) + missing_height <= room
+    if shows_missing:
+        page.gap(missing_height + 6)
     if n_groups:
         breaks.append(page.row)
     page.line("SỐ LIỆU CỦA CÁC BIỂU ĐỒ", size=14, bold=True, align="center", font_color=NAVY)
@@ -113,6 +118,9 @@ def lay_overview(
     blocks = Blocks(progress, missing, operators, waterfall, flags, symbols)
     _lay_operator_and_quality_charts(book, sheet, charts_row, blocks, content)
     _lay_progress_charts(book, sheet, map_row, height, blocks)
+    if missing and shows_missing:
+        chart = count_chart(book, missing, missing_title(content.policy))
+        insert_chart(sheet, missing_row, 0, chart, (WIDTH - 2, missing_height), MISSING_ALT)
     lay_paper(sheet, content, landscape=False)
     sheet.print_area(0, 0, last_printed, LAST)
     sheet.set_print_scale(scale)

@@ -9,7 +9,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.appendices import Whereabouts, commune_fields, commune_order
 from ispeed.workbook.charts import Block, count_chart, insert_chart, progress_chart
-from ispeed.workbook.content import Content, Row
+from ispeed.workbook.content import Content, Row, WorkbookPolicy
 from ispeed.workbook.fields import heading_of, report_field
 from ispeed.workbook.marks import NO_PACE, status
 from ispeed.workbook.style import Styles
@@ -19,6 +19,10 @@ from ispeed.workbook.wording import kinds_of, month_text, number
 _CHART_WIDTH = 410
 CHART_ALT = (
     "Biểu đồ thanh: số đơn vị cấp xã của từng địa bàn theo mức lượt đo đã đạt. "
+    "Số liệu ở trang Tổng quan, mục Số đơn vị cấp xã theo mức lượt đo di động."
+)
+MISSING_ALT = (
+    "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. "
     "Số liệu ở trang Tổng quan, mục Số đơn vị cấp xã theo mức lượt đo di động."
 )
 
@@ -69,6 +73,7 @@ def lay_progress(
         fields,
         rows,
         frozen_columns=3,
+        landscape=False,
         beside=_CHART_WIDTH + 16 if blocks else 0,
         bars={heading_of(table, "n_measurements"): policy.assess_minimum},
     )
@@ -83,9 +88,13 @@ def lay_progress(
         top += height + 14
     if missing:
         height = 50 + 22 * (missing.last_row - missing.first_row + 1)
-        chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
-        alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
-        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, (14, top))
+        chart = count_chart(book, missing, missing_title(policy))
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), MISSING_ALT, (14, top))
+
+
+def missing_title(policy: WorkbookPolicy) -> str:
+    """What the chart of measurements that are missing is called."""
+    return f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}"
 
 
 def _leading(field: Field[Row], where: Whereabouts) -> Field[Row]:

@@ -112,7 +112,8 @@ def lay_table_sheet(
     bars: Mapping[str, float] | None = None,
 ) -> Placed:
     """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` pixels for some
-    at its right. `bars` are the headings of the columns whose cells carry a bar, with the figure that fills a cell.
+    at its right, on the screen: they would take a third of each printed page, and are printed on Tổng quan. `bars` are
+    the headings of the columns whose cells carry a bar, with the figure that fills a cell.
 
     The first column numbers the rows. A table without rows says so (`none`) in one row of marks, since Excel knows no
     empty table and its name is an interface.
@@ -124,16 +125,15 @@ def lay_table_sheet(
         cells = [[none if index == text else NOT_APPLICABLE for index in range(len(columns))]]
     last_column = len(columns) - 1
     width = sum(column.width for column in columns)
-    print_column = last_column + -(-beside // _CHART_COLUMN_PX)
 
     for index, column in enumerate(columns):
         sheet.set_column_pixels(index, index, column.width)
     if beside:
-        sheet.set_column_pixels(last_column + 1, print_column, _CHART_COLUMN_PX)
+        sheet.set_column_pixels(last_column + 1, last_column + -(-beside // _CHART_COLUMN_PX), _CHART_COLUMN_PX)
     marks = [cell for row in cells for cell in row if isinstance(cell, Mark)]
     filled = dict(bars or {}) if rows else {}
     told = [key_of(marks), *_bar_keys(filled, columns), *([groups.told] if groups and rows else [])]
-    row = _lay_title_block(sheet, styles, content, heading, " ".join(told), width + beside, print_column)
+    row = _lay_title_block(sheet, styles, content, heading, " ".join(told), width, last_column)
     if room_above_px:
         sheet.set_row_pixels(row, room_above_px)
         row += 1
@@ -167,7 +167,7 @@ def lay_table_sheet(
             _lay_bars(sheet, placed, index, filled[column.heading])
 
     lay_paper(sheet, content, landscape=landscape)
-    sheet.print_area(1, 0, placed.last_row, print_column)
+    sheet.print_area(1, 0, placed.last_row, last_column)
     sheet.repeat_rows(placed.header_row)
     sheet.fit_to_pages(1, 0)
     if not room_above_px:
