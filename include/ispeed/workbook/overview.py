@@ -31,7 +31,7 @@ from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
 from ispeed.workbook.progress import MISSING_ALT, missing_title
 from ispeed.workbook.quality import WATERFALL_ALT, WATERFALL_TITLE, reconcile, waterfall_steps
 from ispeed.workbook.style import COUNT, GREY, LINE, LINK, NAVY, POINTS, SHARE, SPEED, Styles, lay_paper
-from ispeed.workbook.symbol_map import NOTE, SymbolMap, lay_symbol_places, symbol_chart
+from ispeed.workbook.symbol_map import NOTE, SymbolMap, has_map, lay_symbol_places, symbol_chart
 from ispeed.workbook.table_sheet import plain_text
 from ispeed.workbook.wording import day_text, month_text, number
 
@@ -87,10 +87,10 @@ def lay_overview(
 
     map_row = page.row
     n_groups = len({row["district_name"] or row["kind"] for row in content.rows("report_commune_month", "mobile")})
-    height = max(_MAP_SIZE[1] if content.places else 90, 70 + 18 * n_groups)
+    height = max(_MAP_SIZE[1] if has_map(content) else 90, 70 + 18 * n_groups)
     if n_groups:
         page.line("CÁC ĐỊA BÀN VÀ TIẾN ĐỘ", size=14, bold=True, align="center", font_color=NAVY)
-        if content.places:
+        if has_map(content):
             page.line(NOTE, size=10, italic=True, font_color=GREY)
         map_row = page.row
         page.gap(height + 6)

@@ -9,9 +9,10 @@ from typing import Any, Final
 from xlsxwriter import Workbook
 from xlsxwriter.chart import Chart
 
+from ispeed.commune_map import Point
 from ispeed.workbook.appendices import commune_order
 from ispeed.workbook.charts import Block, dress, font, new_chart
-from ispeed.workbook.content import Content
+from ispeed.workbook.content import Content, Row
 from ispeed.workbook.levels import level_names, level_of
 from ispeed.workbook.page import Page, lay_block
 from ispeed.workbook.sentences import commune, whole
@@ -37,23 +38,34 @@ _PLOT: Final = {"x": 0.03, "y": 0.09, "width": 0.94, "height": 0.76}
 _MARGIN: Final = 0.04
 _MOST_NAMED: Final = 6
 _MANY: Final = 100
+# What a name takes beside its symbol.
+_LABEL_PX: Final = (70, 12)
 
 
 @dataclass(frozen=True)
 class SymbolMap:
-    """The rows of each level on Tổng quan (None where it has no commune), and the names beside its symbols."""
+    """The rows of each level on Tổng quan (None where it has no commune), and what may be named beside its symbols."""
 
     levels: tuple[Block | None, ...]
-    names: tuple[tuple[str, ...], ...]
+    named: tuple[tuple[tuple[str, Point], ...], ...]
     bounds: tuple[float, float, float, float]
     alt_text: str
 
 
+def has_map(content: Content) -> bool:
+    """Whether the places of communes make a map: at least two are known."""
+    return len(_placed(content)) > 1
+
+
+def _placed(content: Content) -> list[Row]:
+    return [row for row in content.rows("report_commune_month", "mobile") if row["commune_code"] in content.places]
+
+
 def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]) -> SymbolMap | None:
     """The figures behind the map, a row a commune that leads to its row of Phụ lục I; None where no place is known."""
-    rows = [row for row in content.rows("report_commune_month", "mobile") if row["commune_code"] in content.places]
-    if len(rows) < 2:
+    if not has_map(content):
         return None
+    rows = _placed(content)
     levels = level_names(content.policy)
     level = {str(row["commune_code"]): level_of(whole(row, "n_measurements"), content.policy) for row in rows}
     rows.sort(key=lambda row: (level[str(row["commune_code"])], commune_order(row)))
@@ -65,7 +77,7 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
         lines.append([name, levels[level[code]], row["n_measurements"], *content.places[code]])
     headings = ("Đơn vị cấp xã", "Mức lượt đo", "Lượt đo", "Vị trí ngang (độ)", "Vị trí dọc (độ)")
     first, starts = lay_block(page, FIGURES_TITLE, headings, lines, ("text", "centre", "count", "any", "any"), 9, 4)
-    blocks, names = [], []
+    blocks, named = [], []
     next_row = first
     for number, heading in enumerate(levels):
         members = [line for line in rows if level[str(line["commune_code"])] == number]
@@ -73,7 +85,8 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
         blocks.append(Block(next_row, last, starts[3], (starts[4],), (heading,)) if members else None)
         # Few stand out and are named; many names would lie on one another.
         few = 0 < len(members) <= _MOST_NAMED
-        names.append(tuple(str(line["commune_name"]) for line in members) if few else ())
+        codes = [(str(line["commune_name"]), content.places[str(line["commune_code"])]) for line in members]
+        named.append(tuple(codes) if few else ())
         next_row = last + 1
     places = [content.places[code] for code in level]
     (west, east), (south, north) = ((min(values), max(values)) for values in zip(*places, strict=True))
@@ -84,7 +97,7 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
         f"Biểu đồ ký hiệu: nơi của {len(rows)} đơn vị cấp xã (gần đúng) theo mức lượt đo ({counts}). "
         "Số liệu ở cuối trang Tổng quan và ở trang Tiến độ mẫu."
     )
-    return SymbolMap(tuple(blocks), tuple(names), (west, east, south, north), alt)
+    return SymbolMap(tuple(blocks), tuple(named), (west, east, south, north), alt)
 
 
 def symbol_chart(book: Workbook, found: SymbolMap, size: tuple[int, int]) -> Chart:
@@ -92,7 +105,10 @@ def symbol_chart(book: Workbook, found: SymbolMap, size: tuple[int, int]) -> Cha
     chart = new_chart(book, {"type": "scatter"})
     n_symbols = sum(block.last_row - block.first_row + 1 for block in found.levels if block)
     symbol_size = 5 if n_symbols > _MANY else 7
-    for block, names, (shape, fill) in zip(found.levels, found.names, _SYMBOLS, strict=True):
+    (left, right), (low, high) = _window(found.bounds, size)
+    degrees = (right - left) / (size[0] * _PLOT["width"])
+    told: list[Point] = []
+    for block, named, (shape, fill) in zip(found.levels, found.named, _SYMBOLS, strict=True):
         if block is None:
             continue
         series: dict[str, Any] = {
@@ -106,18 +122,26 @@ def symbol_chart(book: Workbook, found: SymbolMap, size: tuple[int, int]) -> Cha
                 "border": {"color": "#000000" if shape == "x" else NAVY, "width": 1.25 if shape == "x" else 0.75},
             },
         }
-        # XlsxWriter takes a text that begins with = for a formula.
-        if names and not any(name.startswith("=") for name in names):
-            labels = [{"value": name, "font": font(8)} for name in names]
+        if named:
+            labels = [_label(name, place, degrees, told) for name, place in named]
             series["data_labels"] = {"value": True, "position": "right", "font": font(8), "custom": labels}
         chart.add_series(series)
     dress(chart, TITLE, legend="bottom")
     chart.set_plotarea({"layout": _PLOT})
-    (left, right), (low, high) = _window(found.bounds, size)
     hidden = {"visible": False, "major_gridlines": {"visible": False}}
     chart.set_x_axis({**hidden, "min": left, "max": right})
     chart.set_y_axis({**hidden, "min": low, "max": high})
     return chart
+
+
+def _label(name: str, place: Point, degrees: float, told: list[Point]) -> dict[str, Any]:
+    """A commune's name, or none where it would lie on one of those `told` before (XlsxWriter takes = for a formula)."""
+    room_x, room_y = (pixels * degrees for pixels in _LABEL_PX)
+    taken = any(abs(place[0] - x) < room_x and abs(place[1] - y) < room_y for x, y in told)
+    if taken or name.startswith("="):
+        return {"delete": True}
+    told.append(place)
+    return {"value": name, "font": font(8)}
 
 
 def _window(

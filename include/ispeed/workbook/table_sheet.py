@@ -112,8 +112,8 @@ def lay_table_sheet(
     bars: Mapping[str, float] | None = None,
 ) -> Placed:
     """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` pixels for some
-    at its right, on the screen: they would take a third of each printed page, and are printed on Tổng quan. `bars` are
-    the headings of the columns whose cells carry a bar, with the figure that fills a cell.
+    at its right, on the screen (they would take a third of each printed page; their figures are printed on Tổng quan).
+    `bars` are the headings of the columns whose cells carry a bar, with the figure that fills a cell.
 
     The first column numbers the rows. A table without rows says so (`none`) in one row of marks, since Excel knows no
     empty table and its name is an interface.
