@@ -29,6 +29,7 @@ def causes_of(share: Path, published: Row | None, origin: Mapping[str, Any]) -> 
         _REGISTRY_CHANGED: before_registry.get("as_of_month") not in (None, registry.get("as_of_month")),
         "Bản đồ địa giới thay đổi": before.get("boundaries", {}) != origin["boundaries"],
         "Vị trí các đơn vị trên sơ đồ thay đổi": before.get("places") not in (None, origin.get("places")),
+        "Chuỗi số liệu các tháng trước thay đổi": before.get("series") not in (None, origin.get("series")),
         "Chính sách (ngưỡng, mục tiêu) thay đổi": before.get("policy") != origin["policy"],
         "Quy tắc tính hoặc kiểm tra thay đổi": (before.get("rules"), before.get("version"))
         != (origin["rules"], origin["version"]),

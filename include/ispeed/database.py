@@ -96,6 +96,12 @@ class Database:
             row = connection.execute(query).mappings().first()
         return dict(row) if row else None
 
+    def publications(self, *, restated: bool = False) -> list[Row]:
+        """Every revision of every month, oldest first; or, `restated`, every revision on the map of another day."""
+        table = _DECLARED["restatement" if restated else "publication"]
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()]
+
     def last_revision(self, month: Month, boundaries_day: date | None = None) -> int:
         """The highest revision that a month ever had, 0 where it had none."""
         table, of_month = _register(month, boundaries_day)

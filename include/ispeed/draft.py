@@ -24,6 +24,7 @@ from ispeed.registry import read_registry
 from ispeed.reports import read_report
 from ispeed.revision_files import write_files
 from ispeed.rules import sha256_of
+from ispeed.series import published_series, series_rows
 from ispeed.settings import Settings
 from ispeed.succession import Successions
 from ispeed.tables import REPORT_TABLES
@@ -62,7 +63,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = noted_checks(settings, month)
         places = _places(engine, settings, month, tables)
-        origin = origin_of(policy, report, checks) | {"places": sha256_of(places)}
+        earlier = published_series(database, before=month)
+        origin = origin_of(policy, report, checks) | {"places": sha256_of(places), "series": sha256_of(earlier)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
@@ -95,8 +97,20 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     changes = changes_of(REPORT_TABLES, before, tables, causes)
                     told = published_origin(settings.share_of(month), published["revision"])
                     changes += changed_warnings(told, origin, causes)
+                series = [*earlier, *series_rows(tables["report_province_month"])]
                 content = month_content(
-                    settings, month, policy, landing, revision, tables, checks, previous, changes, causes, places
+                    settings,
+                    month,
+                    policy,
+                    landing,
+                    revision,
+                    tables,
+                    checks,
+                    previous,
+                    changes,
+                    causes,
+                    places,
+                    series,
                 )
                 files = folder / "files"
                 files.mkdir()

@@ -39,6 +39,7 @@ def month_content(
     changes: Sequence[Change],
     causes: Sequence[str],
     places: Mapping[str, tuple[float, float]],
+    series: Sequence[Row],
 ) -> Content:
     staging = read_step(settings, "staging", month, "stage_files")
     files = staging["files"]
@@ -58,6 +59,7 @@ def month_content(
         constants=staging["constants"],
         previous_province=previous_province,
         places=places,
+        series=series,
     )
 
 

@@ -33,6 +33,7 @@ from ispeed.reports import PREVIOUS_FIGURES, add_figures, add_previous_figures, 
 from ispeed.revision_files import write_manifest
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher, put_revision, require_folder
+from ispeed.share_index import write_share_page
 from ispeed.succession import Successions, Unit
 from ispeed.tables import RESTATED_TABLES
 from ispeed.workbook.content import Content, SourceFile
@@ -49,7 +50,10 @@ def restate(settings: Settings, month: Month, asked: date | None = None) -> dict
     """
     database = Database(settings.database_url)
     days = sorted({*database.restated_days(month), *([asked] if asked else [])})
-    return {str(day): _restate_on(settings, database, month, day) for day in days}
+    restated = {str(day): _restate_on(settings, database, month, day) for day in days}
+    if restated:
+        write_share_page(settings, database)
+    return restated
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The files of a revision: workbook, csv folder, quarantined rows, Data Docs, and the manifest of them all."""
+"""The files of a revision: workbook, csv folder, quarantined rows, Data Docs, page, and the manifest of them all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ispeed.data_docs import Pages
 from ispeed.engine import DuckDB
 from ispeed.lake import write_json
 from ispeed.months import Month
+from ispeed.page.month_page import downloads_in, month_page
 from ispeed.policy import Policy
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
@@ -39,6 +40,8 @@ def write_files(
     Pages.of(settings, content.month).publish(folder / "data-docs", content.checks, is_sample=content.is_sample)
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
     write_csv(folder / "csv", REPORT_TABLES, content)
+    # Last but for the manifest: the page leads to all that is there.
+    (folder / "index.html").write_text(month_page(content, downloads_in(folder)), encoding="utf-8", newline="\n")
     write_manifest(folder, content, policy, origin, about, rows)
 
 

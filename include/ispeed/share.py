@@ -19,10 +19,11 @@ from ispeed.errors import UserError
 from ispeed.lake import month_lock, sync_folder, write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
+from ispeed.share_index import write_share_page
 
 
 def publish(settings: Settings, month: Month) -> dict[str, Any]:
-    """Publish the month's draft as its next revision: folder, reports database, then `latest.json`.
+    """Publish the month's draft as its next revision: folder, reports database, `latest.json`, the page of all months.
 
     An unchanged month publishes nothing new. Returns month, revision, path and whether it is new. A run killed at any
     point leaves what was published; the next run takes up from there.
@@ -40,6 +41,8 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
         else:
             require_folder(folder)
         point_to_latest(database, month, settings.share_of(month))
+    # What is published stands, also where this fails: the next run writes it again.
+    write_share_page(settings, database)
     return {
         "month": str(month),
         "revision": draft.revision,

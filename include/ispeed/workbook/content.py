@@ -103,9 +103,10 @@ class Content:
     `report_province_month` that were last published for the month before, for the changes of the key figures.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
     nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
-    commune stands on the map, east and north in degrees (`ispeed.commune_map`). Where a month is
-    restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's own revision,
-    and the tables are those of `ispeed.tables.RESTATED_TABLES`.
+    commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
+    months up to this one, the last (`ispeed.series`). Where a month is restated, `boundaries_day` is the day on whose
+    map its figures stand, `month_revision` the month's own revision, and the tables are those of
+    `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -123,6 +124,7 @@ class Content:
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    series: Sequence[Row] = ()
     boundaries_day: date | None = None
     month_revision: int | None = None
 
