@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 
 export PYTHONPATH := $(CURDIR)/include
+# Free text, which the shell must not read as its own.
+export WHY
 # Without byte code every import is slow, and Airflow imports much.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench month backfill sync up contract registry lint format lock docs clean
+.PHONY: help demo test bench month backfill diff verify withdraw sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
@@ -37,6 +39,15 @@ month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
 
 backfill: $(VENV)/.run ## months on a real scheduler: make backfill FROM=2024-08 TO=2024-10; PARALLEL=2: two are ingested at a time
 	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES)) $(if $(PARALLEL),--parallel $(PARALLEL))
+
+diff: $(VENV)/.run ## what differs between two revisions and why: make diff M=2024-10 FROM=1 TO=2; without FROM and TO the last two
+	@$(BIN)/python -m ispeed diff $(or $(M),$(error give the month: make diff M=2024-10)) $(FROM) $(TO)
+
+verify: $(VENV)/.run ## a published revision made anew from what landed, and compared byte for byte: make verify M=2024-10 R=1
+	@$(BIN)/python -m ispeed verify $(or $(M),$(error give the month: make verify M=2024-10)) $(R)
+
+withdraw: $(VENV)/.run ## take a published revision back, with a reason: make withdraw M=2024-10 R=2 WHY="…"
+	@$(BIN)/python -m ispeed withdraw $(or $(M),$(error give the month: make withdraw M=2024-10 R=2)) $(or $(R),$(error give the revision: R=2)) "$$WHY"
 
 sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
 	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)

@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | sync | up | contract | registry | docs`."""
+"""What a data engineer types: `python -m ispeed demo | month | backfill | diff | verify | withdraw | sync | up | …`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
 from ispeed.months import Month, parse_day
 from ispeed.publication import print_publication, print_restatement, shown
+from ispeed.revision_commands import run_diff, run_verify, run_withdraw
 from ispeed.services import ServiceError, Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
@@ -59,6 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registry = commands.add_parser("registry", help="first registry files and policy for any province")
     registry.add_argument("province", metavar="CODE")
     registry.add_argument("--out", metavar="FOLDER", type=Path, help="where to write them")
+    diff = commands.add_parser("diff", help="what differs between two revisions of a month, and why")
+    diff.add_argument("month", metavar="YYYY-MM")
+    diff.add_argument("first", metavar="FROM", type=int, nargs="?")
+    diff.add_argument("last", metavar="TO", type=int, nargs="?")
+    verify = commands.add_parser("verify", help="make a published revision anew from what landed, and compare")
+    verify.add_argument("month", metavar="YYYY-MM")
+    verify.add_argument("revision", metavar="R", type=int, nargs="?")
+    withdraw = commands.add_parser("withdraw", help="take a published revision back")
+    withdraw.add_argument("month", metavar="YYYY-MM")
+    withdraw.add_argument("revision", metavar="R", type=int)
+    withdraw.add_argument("why", metavar="WHY")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -83,6 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_up()
             case "contract":
                 return run_contract(chosen.file, chosen.out, chosen.by)
+            case "diff":
+                return run_diff(Month.parse(chosen.month), chosen.first, chosen.last)
+            case "verify":
+                return run_verify(Month.parse(chosen.month), chosen.revision)
+            case "withdraw":
+                return run_withdraw(Month.parse(chosen.month), chosen.revision, chosen.why)
             case "registry":
                 return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
             case _:

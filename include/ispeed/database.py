@@ -96,12 +96,6 @@ class Database:
             row = connection.execute(query).mappings().first()
         return dict(row) if row else None
 
-    def publications(self, *, restated: bool = False) -> list[Row]:
-        """Every revision of every month, oldest first; or, `restated`, every revision on the map of another day."""
-        table = _DECLARED["restatement" if restated else "publication"]
-        with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()]
-
     def last_revision(self, month: Month, boundaries_day: date | None = None) -> int:
         """The highest revision that a month ever had, 0 where it had none."""
         table, of_month = _register(month, boundaries_day)
@@ -123,6 +117,37 @@ class Database:
         query = sa.select(table).where(*_of(table, month, boundaries_day), table.c.revision == revision).order_by(*keys)
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def months(self) -> list[Month]:
+        """Every month that ever had a revision, in order."""
+        table = _DECLARED["publication"]
+        query = sa.select(table.c.month).distinct().order_by(table.c.month)
+        with self._engine.connect() as connection:
+            return [Month(day.year, day.month) for day in connection.execute(query).scalars()]
+
+    def publications(self, month: Month, boundaries_day: date | None = None) -> list[Row]:
+        """Every revision that a month ever had, in order."""
+        table, of_month = _register(month, boundaries_day)
+        query = sa.select(table).where(*of_month).order_by(table.c.revision)
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def note(self, month: Month, revision: int, about: Mapping[str, Any], boundaries_day: date | None = None) -> None:
+        """Note something of a published revision: that it was withdrawn, or that its files were removed.
+
+        The newest that is not withdrawn is the current one from then on.
+        """
+        register, of_month = _register(month, boundaries_day)
+        standing = sa.select(sa.func.max(register.c.revision)).where(*of_month, register.c.withdrawn_at.is_(None))
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(register).where(*of_month, register.c.revision == revision).values(**about))
+            current = connection.execute(standing).scalar()
+            state = sa.case(
+                (register.c.withdrawn_at.is_not(None), "withdrawn"),
+                (register.c.revision == current, "published"),
+                else_="superseded",
+            )
+            connection.execute(sa.update(register).where(*of_month).values(state=state))
 
     @contextmanager
     def publishing(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ispeed.changes import Tables, causes_of, changed_warnings, changes_of
+from ispeed.changes import Edition, Tables, causes_of, changes_of
 from ispeed.checks import require_passed
 from ispeed.commune_map import Point, commune_places, read_points
 from ispeed.database import Database
@@ -19,7 +19,7 @@ from ispeed.month_content import month_content, noted_checks
 from ispeed.months import Month
 from ispeed.origin import fingerprint_of, origin_of
 from ispeed.policy import read_policy
-from ispeed.publication import published_origin
+from ispeed.publication import published_edition, refuse_withdrawn
 from ispeed.registry import read_registry
 from ispeed.reports import read_report
 from ispeed.revision_files import write_files
@@ -28,7 +28,6 @@ from ispeed.series import published_series, series_rows
 from ispeed.settings import Settings
 from ispeed.succession import Successions
 from ispeed.tables import REPORT_TABLES
-from ispeed.workbook.content import Change
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,17 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         previous = _previous_province(database, month)
         shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
         fingerprint = fingerprint_of(origin, shown)
+        refuse_withdrawn(database, month, fingerprint)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
         revision = published["revision"] if published and is_unchanged else database.last_revision(month) + 1
         for rows in tables.values():
             for row in rows:
                 row["revision"] = revision
-        causes = causes_of(settings.share_of(month), published, origin)
+        share = settings.share_of(month)
+        after = Edition(origin, asdict(policy), tables)
+        before = published and published_edition(database, share, REPORT_TABLES, month, published["revision"])
+        causes = causes_of(before, after) if before else []
         quality = _quality_totals(tables["report_quality_month"])
         draft = Draft(
             revision=revision,
@@ -84,20 +87,11 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
             n_raw=quality["raw"],
             n_accepted=quality["accepted"],
             n_quarantined=quality["quarantined"],
-            why="; ".join(causes) or "Phát hành lần đầu",
+            why="; ".join(cause.sentence for cause in causes) or "Phát hành lần đầu",
         )
         with replaced_folder(settings.lake_of("draft", month)) as folder:
             write_json(folder / "draft.json", asdict(draft))
             if not is_unchanged:
-                before = {
-                    name: database.rows(name, month, published["revision"]) if published else [] for name in tables
-                }
-                changes: list[Change] = []
-                if published:
-                    changes = changes_of(REPORT_TABLES, before, tables, causes)
-                    told = published_origin(settings.share_of(month), published["revision"])
-                    changes += changed_warnings(told, origin, causes)
-                series = [*earlier, *series_rows(tables["report_province_month"])]
                 content = month_content(
                     settings,
                     month,
@@ -107,10 +101,11 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     tables,
                     checks,
                     previous,
-                    changes,
+                    changes_of(REPORT_TABLES, before, after, causes) if before else [],
                     causes,
                     places,
-                    series,
+                    published["revision"] if published else None,
+                    [*earlier, *series_rows(tables["report_province_month"])],
                 )
                 files = folder / "files"
                 files.mkdir()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Self
 
 _LONGEST = 2_000
 
 
-class UserError(Exception):
-    """Something in the data or the settings must be mended; trying again would not help.
+class _Told(Exception):
+    """An error whose text says where (file, row, column), what was found, what was expected, and what to do.
 
-    Its text says where (file, row, column), what was found, what was expected, and what to do, on one line each, as
-    parts of the file may be quoted in them: what cannot be printed is escaped, and what is very long is cut. Where
-    several things were found, each has its own line.
+    Each stands on a line of its own, as parts of a file may be quoted in them: what cannot be printed is escaped, and
+    what is very long is cut. Where several things were found, each has its own line.
     """
 
     def __init__(self, where: str, found: str | Sequence[str], expected: str, remedy: str) -> None:
@@ -23,8 +23,16 @@ class UserError(Exception):
         self.found = "\n    ".join(map(_one_line, self._found))
         super().__init__(f"{where}\n  found: {self.found}\n  expected: {expected}\n  what to do: {remedy}")
 
-    def __reduce__(self) -> tuple[type[UserError], tuple[str, tuple[str, ...], str, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, tuple[str, ...], str, str]]:
         return type(self), (self.where, self._found, self.expected, self.remedy)
+
+
+class UserError(_Told):
+    """Something in the data or the settings must be mended; trying again would not help."""
+
+
+class ShareFault(_Told):
+    """The shared folder does not let itself be written: full, gone, or a file held open. It may pass: it is retried."""
 
 
 class CheckFailed(UserError):

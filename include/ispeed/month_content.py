@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from ispeed.changes import Tables
+from ispeed.changes import Cause, Tables
 from ispeed.checks import row_reasons
+from ispeed.commune_map import Point
 from ispeed.engine import Row
 from ispeed.integrity import fewest_cases
 from ispeed.lake import read_step
@@ -37,8 +38,9 @@ def month_content(
     checks: Sequence[CheckLine],
     previous_province: Sequence[Row],
     changes: Sequence[Change],
-    causes: Sequence[str],
-    places: Mapping[str, tuple[float, float]],
+    causes: Sequence[Cause],
+    places: Mapping[str, Point],
+    compared_with: int | None,
     series: Sequence[Row],
 ) -> Content:
     staging = read_step(settings, "staging", month, "stage_files")
@@ -52,13 +54,14 @@ def month_content(
         reasons={reason: wording for _, reason, wording in row_reasons()},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
         changes=changes,
-        change_causes=causes,
+        change_causes=[cause.sentence for cause in causes],
         is_sample=landing.is_sample,
         absent_columns={name: file["absent"] for name, file in files.items()},
         undeclared_headers={name: file["undeclared"] for name, file in files.items()},
         constants=staging["constants"],
         previous_province=previous_province,
         places=places,
+        compared_with=compared_with,
         series=series,
     )
 

@@ -121,6 +121,15 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+_ORDERS: dict[str, Iterable[str]] = {
+    "target_download_mbps": TECHNOLOGY_NETWORK,
+    "speed_max_mbps": TECHNOLOGY_NETWORK,
+    "integrity_threshold": INDICATORS,
+    "integrity_rule": _INTEGRITY_RULE,
+    "drift_threshold": _DRIFTS,
+}
+
+
 @dataclass(frozen=True)
 class Province:
     code: str
@@ -180,6 +189,9 @@ def read_policy(path: Path, day: date) -> Policy:
         raise UserError(f"{path}, province", repr(province), "code, name, slug and place", "correct it")
     if not re.fullmatch(r"[a-z0-9-]+", str(province["slug"])):
         raise UserError(f"{path}, province.slug", repr(province["slug"]), "a name such as khanh-hoa", "correct it")
+    for name, order in _ORDERS.items():
+        # However the file lists them: a workbook names them in this order.
+        values[name] = {key: values[name][key] for key in order if key in values[name]}
     return Policy(province=Province(**{name: str(value) for name, value in province.items()}), **values)
 
 

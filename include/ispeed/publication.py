@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ispeed.changes import Edition
 from ispeed.database import Database
+from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.settings import Settings
+from ispeed.tables import Table
 
 
 def print_publication(settings: Settings, month: Month, before: int | None = None) -> None:
@@ -41,6 +45,46 @@ def print_publication(settings: Settings, month: Month, before: int | None = Non
             print(
                 f"communes     {row['n_communes']}, of which {row['n_communes_publishable']} with at least 30 mobile "
                 f"measurements and {row['n_communes_assessable']} with at least 300"
+            )
+
+
+def read_manifest(share: Path, revision: int) -> dict[str, Any]:
+    """The manifest of a published revision below `share`. Raises `UserError` where its folder is not there."""
+    path = share / f"r{revision}" / "manifest.json"
+    if not path.exists():
+        raise UserError(
+            f"folder {path.parent}",
+            "nothing, though the reports database says that it was published",
+            "the files of that revision",
+            "restore the folder from the backup",
+        )
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def published_edition(
+    database: Database,
+    share: Path,
+    declared: Sequence[Table],
+    month: Month,
+    revision: int,
+    boundaries_day: date | None = None,
+) -> Edition:
+    """A published revision as two are compared. Raises `UserError` where its folder is not there."""
+    manifest = read_manifest(share, revision)
+    tables = {table.name: database.rows(table.name, month, revision, boundaries_day) for table in declared}
+    return Edition(manifest["origin"], manifest["policy"], tables)
+
+
+def refuse_withdrawn(database: Database, month: Month, fingerprint: str) -> None:
+    """Raise `UserError` where what would be published is, to the byte, what was withdrawn."""
+    for row in database.publications(month):
+        if row["withdrawn_at"] and row["fingerprint"] == fingerprint:
+            raise UserError(
+                f"month {month}",
+                f"the same as r{row['revision']}, which {row['withdrawn_by']} withdrew: {row['withdrawn_why']}",
+                "something else than what was withdrawn",
+                "mend what it was withdrawn for (export, contract, registry or policy), then run the month again",
             )
 
 

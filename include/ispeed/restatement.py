@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ispeed.boundaries import boundary_hashes, match_locations
-from ispeed.changes import Tables, causes_of, changes_of
+from ispeed.changes import Edition, Tables, causes_of, changes_of
 from ispeed.checks import add_policy, run_suite, stop_where_critical
 from ispeed.core import require_same
 from ispeed.csv_folder import write_csv
@@ -26,14 +26,16 @@ from ispeed.month_content import check_lines, workbook_policy
 from ispeed.months import Month
 from ispeed.origin import fingerprint_of, origin_of
 from ispeed.policy import Policy, read_policy
+from ispeed.publication import published_edition
 from ispeed.registry import copy_registry, read_registry
 from ispeed.registry_history import tables_of
 from ispeed.registry_month import as_of_map
 from ispeed.reports import PREVIOUS_FIGURES, add_figures, add_previous_figures, write_tables
 from ispeed.revision_files import write_manifest
 from ispeed.settings import Settings
-from ispeed.share import point_to_latest, publisher, put_revision, require_folder
+from ispeed.share import point_to_latest, publisher
 from ispeed.share_index import write_share_page
+from ispeed.shared_folder import put_revision, require_folder, require_share
 from ispeed.succession import Successions, Unit
 from ispeed.tables import RESTATED_TABLES
 from ispeed.workbook.content import Content, SourceFile
@@ -69,6 +71,7 @@ def _restate_on(settings: Settings, database: Database, month: Month, day: date)
     policy = read_policy(settings.policy, month.last_day)
     lake, share = settings.restated_lake_of(month, day), settings.restated_share_of(month, day)
     with month_lock(settings, month):
+        require_share(settings, database)
         month_revision = _published_revision(settings, database, month)
         with replaced_folder(lake) as folder:
             restated = _build(settings, database, month, day, policy, folder)
@@ -78,11 +81,7 @@ def _restate_on(settings: Settings, database: Database, month: Month, day: date)
             is_new = published is None or published["fingerprint"] != fingerprint
             if published is None or is_new:
                 revision = database.last_revision(month, day) + 1
-                before: Tables = {
-                    table.name: database.rows(table.name, month, published["revision"], day) if published else []
-                    for table in RESTATED_TABLES
-                }
-                content = _content(settings, month, day, policy, restated, revision, month_revision, published, before)
+                content = _content(settings, month, day, policy, restated, revision, month_revision, published)
                 why = "; ".join(content.change_causes) or "Phát hành lần đầu"
                 _write_files(folder, content, policy, restated, fingerprint, why)
             else:
@@ -234,13 +233,21 @@ def _content(
     revision: int,
     month_revision: int,
     published: Row | None,
-    before: Tables,
 ) -> Content:
     landing = read_landing(settings, month)
     for rows in restated.tables.values():
         for row in rows:
             row["revision"] = revision
-    causes = causes_of(settings.restated_share_of(month, day), published, restated.origin)
+    before = published and published_edition(
+        Database(settings.database_url),
+        settings.restated_share_of(month, day),
+        RESTATED_TABLES,
+        month,
+        published["revision"],
+        day,
+    )
+    after = Edition(restated.origin, asdict(policy), restated.tables)
+    causes = causes_of(before, after) if before else []
     return Content(
         month=month,
         revision=revision,
@@ -249,9 +256,10 @@ def _content(
         checks=check_lines(restated.results),
         reasons={},
         sources=[SourceFile(file.source_file, file.sha256, file.n_bytes) for file in landing.files],
-        changes=changes_of(RESTATED_TABLES, before, restated.tables, causes) if published else [],
-        change_causes=causes,
+        changes=changes_of(RESTATED_TABLES, before, after, causes) if before else [],
+        change_causes=[cause.sentence for cause in causes],
         is_sample=landing.is_sample,
+        compared_with=published["revision"] if published else None,
         boundaries_day=day,
         month_revision=month_revision,
     )

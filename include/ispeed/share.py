@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -15,11 +11,11 @@ from typing import Any
 
 from ispeed.database import Database
 from ispeed.draft import Draft, read_draft, read_draft_tables
-from ispeed.errors import UserError
-from ispeed.lake import month_lock, sync_folder, write_json
+from ispeed.lake import month_lock, write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
 from ispeed.share_index import write_share_page
+from ispeed.shared_folder import put_revision, require_folder, require_share, writing_to_share
 
 
 def publish(settings: Settings, month: Month) -> dict[str, Any]:
@@ -30,6 +26,7 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
     """
     database = Database(settings.database_url)
     with month_lock(settings, month):
+        require_share(settings, database)
         draft = read_draft(settings, month)
         folder = settings.share_of(month) / f"r{draft.revision}"
         published = database.publication(month)
@@ -71,49 +68,21 @@ def _publish_revision(settings: Settings, month: Month, database: Database, draf
     put_revision(settings.lake_of("draft", month) / "files", folder, transaction)
 
 
-def put_revision(files: Path, folder: Path, transaction: Callable[[str], AbstractContextManager[None]]) -> None:
-    """Copy `files` to `folder` inside the transaction that tells the reports database of them.
-
-    `transaction` is given the sha256 of their manifest. The folder is in its place before the database commits: a
-    reader of either finds the other.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # What a run left that was killed before its commit: files half copied, or a folder that no publication names.
-    for left_over in (*folder.parent.glob(".r*"), folder):
-        if left_over.exists():
-            shutil.rmtree(left_over)
-    new = Path(tempfile.mkdtemp(prefix=".r", dir=folder.parent))
-    try:
-        shutil.copytree(files, new, dirs_exist_ok=True)
-        new.chmod(0o755)
-        sync_folder(new)
-        with transaction(hashlib.sha256((new / "manifest.json").read_bytes()).hexdigest()):
-            os.rename(new, folder)
-            sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def require_folder(folder: Path) -> None:
-    """Raise `UserError` where the folder of a published revision is not there."""
-    if not folder.exists():
-        raise UserError(
-            f"folder {folder}",
-            "nothing, though the reports database says that it was published",
-            "the files of that revision",
-            "restore the folder from the backup",
-        )
-
-
 def publisher() -> str:
     """Who publishes: Airflow's run, or whoever is at the keyboard."""
     return os.environ.get("AIRFLOW_CTX_DAG_RUN_ID") or getpass.getuser()
 
 
 def point_to_latest(database: Database, month: Month, folder: Path, boundaries_day: date | None = None) -> None:
-    """Write `latest.json` in the folder of revisions, also where a run was killed between its commit and this."""
+    """Write `latest.json` in the folder of revisions, also where a run was killed between its commit and this.
+
+    Where every revision was withdrawn there is none.
+    """
     publication = database.publication(month, boundaries_day=boundaries_day)
-    if publication is not None:
+    with writing_to_share(folder / "latest.json"):
+        if publication is None:
+            (folder / "latest.json").unlink(missing_ok=True)
+            return
         write_json(
             folder / "latest.json",
             {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from ispeed.database import Database
 from ispeed.engine import Row
@@ -15,6 +15,9 @@ from ispeed.page.share_page import ShareMonth, ShareRevision, share_page
 from ispeed.policy import read_policy
 from ispeed.series import published_series
 from ispeed.settings import Settings
+from ispeed.shared_folder import writing_to_share
+
+PAGE: Final = "index.html"
 
 
 def write_share_page(settings: Settings, database: Database) -> None:
@@ -30,47 +33,32 @@ def write_share_page(settings: Settings, database: Database) -> None:
         latest = max(month.month for month in months)
         policy = workbook_policy(read_policy(settings.policy, latest.last_day), latest)
         page = share_page(months, published_series(database), policy)
-        write_file(settings.share / "index.html", page.encode())
+        with writing_to_share(settings.share / PAGE):
+            write_file(settings.share / PAGE, page.encode())
 
 
 def _months(settings: Settings, database: Database) -> list[ShareMonth]:
-    register = _by_month(database.publications())
-    restated = _by_month(database.publications(restated=True))
-    months = []
-    for month, rows in register.items():
-        revisions = [_revision(settings, settings.share_of(month), row) for row in reversed(rows)]
-        current = next((revision.number for revision in revisions if revision.is_current), None)
-        province = database.rows("report_province_month", month, current) if current else []
-        months.append(
-            ShareMonth(
-                month,
-                revisions,
-                [
-                    (
-                        row["boundaries_day"],
-                        _revision(settings, settings.restated_share_of(month, row["boundaries_day"]), row),
-                    )
-                    for row in restated.get(month, [])
-                    if row["state"] == "published"
-                ],
-                next((row for row in province if row["network"] == "mobile"), None),
-            )
-        )
-    return months
+    return [_month(settings, database, month) for month in database.months()]
 
 
-def _by_month(rows: Iterable[Row]) -> dict[Month, list[Row]]:
-    months: dict[Month, list[Row]] = {}
-    for row in rows:
-        months.setdefault(Month(row["month"].year, row["month"].month), []).append(row)
-    return months
+def _month(settings: Settings, database: Database, month: Month) -> ShareMonth:
+    share = settings.share_of(month)
+    revisions = [_revision(settings, share, row) for row in reversed(database.publications(month))]
+    current = database.current_revision(month)
+    province = database.rows("report_province_month", month, current) if current else []
+    restated = [
+        (day, _revision(settings, settings.restated_share_of(month, day), row))
+        for day in database.restated_days(month)
+        for row in reversed(database.publications(month, day))
+    ]
+    return ShareMonth(month, revisions, restated, next((row for row in province if row["network"] == "mobile"), None))
 
 
-def _revision(settings: Settings, folder: Path, row: Row) -> ShareRevision:
+def _revision(settings: Settings, share: Path, row: Row) -> ShareRevision:
     """What there is of a revision in its folder; one of before may have no page, or be gone."""
-    found = folder / f"r{row['revision']}"
-    files = [path for path in (found / "index.html", *sorted(found.glob("*.xlsx"))) if path.is_file()]
-    manifest = found / "manifest.json"
+    folder = share / f"r{row['revision']}"
+    files = [path for path in (folder / "index.html", *sorted(folder.glob("*.xlsx"))) if path.is_file()]
+    manifest = folder / "manifest.json"
     is_sample = manifest.is_file() and bool(json.loads(manifest.read_text(encoding="utf-8")).get("is_sample"))
     paths = [path.relative_to(settings.share).as_posix() for path in files]
     return ShareRevision(row["revision"], row, paths, is_sample)

@@ -20,7 +20,7 @@ from ispeed.child import reading_process
 from ispeed.contracts import COLUMNS, UNITS, Contract, read_contract, timestamp_pattern
 from ispeed.engine import DuckDB, open_engine
 from ispeed.errors import UserError
-from ispeed.lake import month_lock, replaced_folder, sync_folder, write_json
+from ispeed.lake import month_lock, replaced_folder, sync_folder, write_file, write_json
 from ispeed.landing import LandedFile, Landing, read_landing
 from ispeed.months import LOCAL_ZONE, Month
 from ispeed.plain_rows import may_be_plain, write_plain_rows
@@ -139,6 +139,8 @@ def finish_staging(settings: Settings, month: Month) -> dict[str, Any]:
                 files[file.source_file] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
                 _link_or_copy(folder / f"{part}.parquet", new / f"{number:05}.parquet")
             inputs = staging_inputs(contract, landing)
+            # What a revision was read by is kept, so that it can be made anew.
+            write_file(settings.lake / "contracts" / f"{contract.fingerprint}.yaml", settings.source.read_bytes())
             write_json(new / "staging.json", {"files": files, "constants": dict(contract.constants), "inputs": inputs})
         _remove_others(folder, set(parts.values()))
     return files

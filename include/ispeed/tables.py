@@ -342,6 +342,18 @@ REPORT_RESTATED_ORIGIN: Final = _table(
     _count("n_measurements", "Accepted measurements", "Lượt đo"),
 )
 RESTATED_TABLES: Final = (REPORT_COMMUNE_RESTATED, REPORT_RESTATED_ORIGIN)
+WITHDRAWN: Final = (
+    Column("withdrawn_at", "timestamp", "When it was withdrawn (UTC); blank where it was not", "Thu hồi lúc"),
+    _text("withdrawn_by", "Who withdrew it", "Người thu hồi"),
+    _text("withdrawn_why", "Why it was withdrawn", "Lý do thu hồi"),
+    Column(
+        "files_removed_at",
+        "timestamp",
+        "When the files of this superseded revision were removed from the share (UTC), where policy limits how long "
+        "they are kept; its rows stay",
+        "Xóa tệp lúc",
+    ),
+)
 PUBLICATION: Final = Table(
     "publication",
     "Every revision that was published",
@@ -358,6 +370,7 @@ PUBLICATION: Final = Table(
         Column("published_at", "timestamp", "When it was published (UTC)", "Phát hành lúc"),
         _text("published_by", "Who or what published it", "Người phát hành"),
         _text("why", "Why this revision: first issue, or what changed", "Vì sao"),
+        *WITHDRAWN,
     ),
 )
 RESTATEMENT: Final = Table(
@@ -382,5 +395,6 @@ RESTATEMENT: Final = Table(
         Column("published_at", "timestamp", "When it was published (UTC)", "Phát hành lúc"),
         _text("published_by", "Who or what published it", "Người phát hành"),
         _text("why", "Why this revision: first issue, or what changed", "Vì sao"),
+        *WITHDRAWN,
     ),
 )

@@ -58,6 +58,7 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
     files = contents(folder)
     assert set(files) == {
         "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
+        "index.html",
         "manifest.json",
         "quarantine.csv",
         "data-docs/index.html",
@@ -155,7 +156,7 @@ def test_late_rows_make_a_second_revision_that_names_every_changed_cell(publishe
     assert counts[1] == counts[0] + 1
     states = [database.publication(MONTH, revision) for revision in (1, 2)]
     assert [state["state"] for state in states if state] == ["superseded", "published"]
-    assert "Tệp xuất được bổ sung hoặc thay đổi" in str(states[1] and states[1]["why"])
+    assert "Số liệu đến muộn: 1 dòng trong 1 tệp mới" in str(states[1] and states[1]["why"])
 
 
 class Killed(BaseException):

@@ -429,7 +429,7 @@ def test_a_later_revision_lists_each_cell_with_its_cause(tmp_path: Path) -> None
         Change("report_commune_month", "mobile, 22333", "download_mbps_median", None, 48.5, cause),
         Change("report_commune_month", "mobile, 22333", "reason", "below_publish_minimum", None, cause),
     ]
-    book = read(content(revision=2, changes=changes, change_causes=[cause + "."]), tmp_path)
+    book = read(content(revision=2, compared_with=1, changes=changes, change_causes=[cause + "."]), tmp_path)
     rows = table_rows(book["Thay đổi"])
     assert [(row["Cột"], row["Giá trị cũ"], row["Giá trị mới"]) for row in rows] == [
         ("Lượt đo", 42, 45),
@@ -467,6 +467,7 @@ def test_texts_come_back_unchanged_and_never_as_formulas(text: str, tmp_path: Pa
         tables={**content().tables, "report_commune_month": [row]},
         changes=[Change(text, text, text, text, text, text)],
         revision=2,
+        compared_with=1,
     )
     book = read(what, tmp_path)
     assert not [cell for sheet in book for line in sheet.iter_rows() for cell in line if cell.data_type == "f"]

@@ -34,16 +34,28 @@ class ShareRevision:
         return self.publication["state"] == "published"
 
     @property
+    def is_withdrawn(self) -> bool:
+        return self.publication["state"] == "withdrawn"
+
+    @property
     def state(self) -> str:
         return _STATES.get(str(self.publication["state"]), str(self.publication["state"]))
 
     @property
+    def withdrawal(self) -> str:
+        """When and why it was withdrawn; empty where it was not."""
+        if not self.is_withdrawn:
+            return ""
+        return f"{_local(self.publication['withdrawn_at'])}. Lý do: {self.publication['withdrawn_why']}"
+
+    @property
     def published_on(self) -> str:
-        """The moment of publishing, by the clock of Vietnam."""
-        moment = self.publication["published_at"]
-        if not isinstance(moment, datetime):
-            return NO_TEXT.text
-        return f"{moment.replace(tzinfo=UTC).astimezone(ZoneInfo(LOCAL_ZONE)):%d/%m/%Y %H:%M}"
+        return _local(self.publication["published_at"])
+
+    @property
+    def gone(self) -> str:
+        """Why none of its files can be opened, where that is so."""
+        return "[đã xóa theo thời hạn lưu]" if self.publication["files_removed_at"] else "[thư mục không còn]"
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,13 @@ class ShareMonth:
     def current(self) -> ShareRevision | None:
         """The revision that stands; none where the month was withdrawn."""
         return next((revision for revision in self.revisions if revision.is_current), None)
+
+
+def _local(moment: object) -> str:
+    """A moment of the register, which is UTC, by the clock of Vietnam."""
+    if not isinstance(moment, datetime):
+        return NO_TEXT.text
+    return f"{moment.replace(tzinfo=UTC).astimezone(ZoneInfo(LOCAL_ZONE)):%d/%m/%Y %H:%M}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xlsxwriter.worksheet import Worksheet
 
-from ispeed.workbook.content import Change, Content
+from ispeed.workbook.content import Change, Content, count_by_cause
 from ispeed.workbook.fields import heading_of
 from ispeed.workbook.marks import CHANGE_MARKS, EMPTIED, FIRST_ISSUE, NONE_FOUND, reason_marks
 from ispeed.workbook.style import Styles
@@ -15,16 +15,23 @@ from ispeed.workbook.wording import NETWORKS, TABLES, month_text, number
 def summary(content: Content, most: int | None = None) -> str:
     """What this revision is, in one sentence or two, with at most so many of its causes."""
     edition = f"{content.edition[0].upper()}{content.edition[1:]}"
-    if content.revision == 1:
+    if content.compared_with is None:
         return f"{edition} của tháng {month_text(content.month)}: phát hành lần đầu."
     causes = [cause.rstrip(". ") for cause in content.change_causes]
     if most is not None and len(causes) > most:
         causes = [*causes[:most], f"{number(len(causes) - most)} nguyên nhân khác (xem trang Thay đổi)"]
     return (
-        f"{edition} của tháng {month_text(content.month)}: "
-        f"{number(len(content.changes))} ô thay đổi so với bản r{content.revision - 1}. "
-        f"Nguyên nhân: {'; '.join(causes) or 'chưa ghi'}."
+        f"{edition} của tháng {month_text(content.month)}: {number(len(content.changes))} ô thay đổi so với bản "
+        f"r{content.compared_with}. Nguyên nhân: {'; '.join(causes) or 'chưa ghi'}."
     )
+
+
+def by_cause(content: Content) -> str:
+    """How many cells each cause explains: "Số liệu đến muộn: 214 ô; …"; empty where there is nothing to tell apart."""
+    counted = count_by_cause(content.changes)
+    if len(counted) < 2:
+        return ""
+    return " Số ô theo nguyên nhân – " + ". ".join(f"{cause}: {number(n)} ô" for cause, n in counted.items()) + "."
 
 
 def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
@@ -32,7 +39,7 @@ def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
     heading = Heading(
         "thay_doi",
         f"THAY ĐỔI SO VỚI BẢN PHÁT HÀNH TRƯỚC, THÁNG {month_text(content.month)}",
-        summary(content) if content.revision == 1 else f"{summary(content)} Các bản trước được giữ nguyên.",
+        summary(content) + (by_cause(content) + " Các bản trước được giữ nguyên." if content.compared_with else ""),
     )
     fields: list[Field[Change]] = [
         Field("Trang", 140, "text", lambda change: TABLES.get(change.table, change.table)),
@@ -42,7 +49,7 @@ def lay_changes(sheet: Worksheet, styles: Styles, content: Content) -> None:
         Field("Giá trị mới", 120, "any", lambda change: _shown(change.new, content)),
         Field("Nguyên nhân", 300, "text", lambda change: change.cause),
     ]
-    none = FIRST_ISSUE if content.revision == 1 else NONE_FOUND
+    none = NONE_FOUND if content.compared_with else FIRST_ISSUE
     lay_table_sheet(sheet, styles, content, heading, fields, content.changes, none=none)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -104,9 +105,9 @@ class Content:
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
     nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
     commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
-    months up to this one, the last (`ispeed.series`). Where a month is restated, `boundaries_day` is the day on whose
-    map its figures stand, `month_revision` the month's own revision, and the tables are those of
-    `ispeed.tables.RESTATED_TABLES`.
+    months up to this one, the last (`ispeed.series`); `compared_with` the revision that `changes` are changes from.
+    Where a month is restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's
+    own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -124,6 +125,7 @@ class Content:
     undeclared_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    compared_with: int | None = None
     series: Sequence[Row] = ()
     boundaries_day: date | None = None
     month_revision: int | None = None
@@ -142,3 +144,8 @@ class Content:
         """The rows of one report table, of one network where it is given."""
         rows = self.tables.get(table, ())
         return [row for row in rows if network is None or row["network"] == network]
+
+
+def count_by_cause(changes: Sequence[Change]) -> dict[str, int]:
+    """How many cells each cause explains, or each set of causes that cannot be told apart; most first."""
+    return dict(Counter(change.cause for change in changes).most_common())

@@ -1,0 +1,85 @@
+"""What is asked of revisions that are published: `python -m ispeed diff | withdraw | verify`."""
+
+from __future__ import annotations
+
+from ispeed.changes import causes_of, changes_of
+from ispeed.database import Database
+from ispeed.errors import UserError
+from ispeed.months import Month
+from ispeed.publication import published_edition
+from ispeed.settings import Settings
+from ispeed.tables import REPORT_TABLES
+from ispeed.workbook.content import count_by_cause
+
+OK, DIFFERS = 0, 1
+
+
+def run_diff(month: Month, first: int | None, last: int | None) -> int:
+    """Print what differs between two revisions of a month, as *Thay đổi* has it: why, how many cells, each cell.
+
+    Without revisions, the current one and the one before it. Raises `UserError` where one is not there.
+    """
+    settings = Settings.from_environment()
+    database = Database(settings.database_url)
+    known = [row["revision"] for row in database.publications(month)]
+    last = last or database.current_revision(month) or 0
+    first = first or max((number for number in known if number < last), default=0)
+    for revision in (first, last):
+        if revision not in known:
+            raise UserError(
+                f"month {month}",
+                f"no revision r{revision}" if revision else f"{len(known)} revisions",
+                "two of " + (", ".join(f"r{number}" for number in known) or "none"),
+                "give FROM= and TO=",
+            )
+    before, after = (
+        published_edition(database, settings.share_of(month), REPORT_TABLES, month, revision)
+        for revision in (first, last)
+    )
+    causes = causes_of(before, after)
+    changes = changes_of(REPORT_TABLES, before, after, causes)
+    print(f"{month}: r{first} → r{last}, {len(changes):,} cells differ")
+    for cause in causes:
+        print(f"  {cause.sentence}")
+    print("\ncells by cause")
+    for label, n_cells in count_by_cause(changes).items():
+        print(f"  {n_cells:>7,}  {label}")
+    print()
+    for change in changes:
+        cell = f"{change.table}  {change.key}  {change.column}"
+        print(f"{cell}: {_shown(change.old)} → {_shown(change.new)}  ({change.cause})")
+    return OK
+
+
+def run_withdraw(month: Month, revision: int, why: str) -> int:
+    """Take a revision back, and say what stands now."""
+    from ispeed.withdrawal import withdraw
+
+    settings = Settings.from_environment()
+    withdraw(settings, month, revision, why)
+    current = Database(settings.database_url).current_revision(month)
+    print(f"{month} r{revision} is withdrawn: {why}")
+    print(f"current revision: r{current}" if current else "no revision of the month stands; latest.json is gone")
+    return OK
+
+
+def run_verify(month: Month, revision: int | None) -> int:
+    """Rebuild a published revision from what landed and say whether it is equal, or what differs."""
+    from ispeed.verification import verify
+
+    settings = Settings.from_environment()
+    revision = revision or Database(settings.database_url).current_revision(month)
+    if revision is None:
+        raise UserError(f"month {month}", "nothing published", "a published revision", "give R=, or publish the month")
+    found = verify(settings, month, revision)
+    for note in found.notes:
+        print(f"note: {note}")
+    for difference in found.differences:
+        print(f"differs: {difference}")
+    if not found.differences:
+        print(f"{month} r{revision} is equal: {found.n_files} files rebuilt from what landed, byte for byte")
+    return DIFFERS if found.differences else OK
+
+
+def _shown(value: object) -> str:
+    return "–" if value is None else str(value)
