@@ -15,7 +15,7 @@ from ispeed.workbook.content import Content, Row, WorkbookPolicy
 from ispeed.workbook.fields import heading_of
 from ispeed.workbook.marks import CHANGE_SIGNS, figure, status, text_or
 from ispeed.workbook.sentences import commune, whole
-from ispeed.workbook.wording import alphabetical, month_text, number
+from ispeed.workbook.wording import KINDS, alphabetical, month_text, number
 
 _TABLE: Final = "report_commune_month"
 INTERVAL: Final = "Tải xuống, khoảng 95% (Mbps)"
@@ -140,6 +140,8 @@ def areas(content: Content) -> tuple[str, list[Area]]:
     rows = sorted(content.rows(_TABLE, "mobile"), key=commune_order)
     column = "district_name" if any(row["district_name"] for row in rows) else "kind"
     members: dict[str, list[Row]] = {}
+    if column == "kind":
+        rows.sort(key=lambda row: KINDS.index(str(row["kind"])) if row["kind"] in KINDS else len(KINDS))
     for row in rows:
         members.setdefault(str(row[column] or "Không rõ"), []).append(row)
     found = []
