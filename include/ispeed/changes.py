@@ -86,7 +86,8 @@ def causes_of(before: Edition, after: Edition) -> list[Cause]:
         "boundaries": old.get("boundaries", {}) != new.get("boundaries", {}),
         "policy": old["policy"] != new["policy"],
         "code": (old["rules"], old["version"]) != (new["rules"], new["version"]),
-        "previous_month": old.get("previous_revision") != new.get("previous_revision"),
+        "previous_month": old.get("previous_revision") != new.get("previous_revision")
+        or old.get("series", new.get("series")) != new.get("series"),
         "places": old.get("places") != new.get("places"),
     }
     details: dict[Kind, str] = {

@@ -24,6 +24,7 @@ from ispeed.registry import read_registry
 from ispeed.reports import read_report
 from ispeed.revision_files import write_files
 from ispeed.rules import sha256_of
+from ispeed.series import published_series, series_rows
 from ispeed.settings import Settings
 from ispeed.shared_folder import require_share
 from ispeed.succession import Successions
@@ -62,7 +63,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = noted_checks(settings, month)
         places = _places(engine, settings, month, tables)
-        origin = origin_of(policy, report, checks) | {"places": sha256_of(places)}
+        earlier = published_series(database, before=month)
+        origin = origin_of(policy, report, checks) | {"places": sha256_of(places), "series": sha256_of(earlier)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
         counts = _previous_counts(database, month)
@@ -114,6 +116,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     previous_counts=counts,
                     places=places,
                     compared_with=published["revision"] if published else None,
+                    series=[*earlier, *series_rows(tables["report_province_month"])],
                 )
                 files = folder / "files"
                 files.mkdir()

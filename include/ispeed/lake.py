@@ -35,6 +35,13 @@ def registry_lock(settings: Settings, *, to_write: bool) -> Iterator[None]:
 
 
 @contextmanager
+def share_lock(settings: Settings) -> Iterator[None]:
+    """Hold what the share has for all months together: whoever writes it last has read all that is published."""
+    with _lock(settings, "share", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
     """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
     path = _held(settings)

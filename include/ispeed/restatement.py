@@ -34,6 +34,7 @@ from ispeed.reports import PREVIOUS_FIGURES, add_figures, add_previous_figures, 
 from ispeed.revision_files import write_manifest
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher
+from ispeed.share_index import write_share_page
 from ispeed.shared_folder import put_revision, require_folder, require_share
 from ispeed.succession import Successions, Unit
 from ispeed.tables import RESTATED_TABLES
@@ -51,7 +52,10 @@ def restate(settings: Settings, month: Month, asked: date | None = None) -> dict
     """
     database = Database(settings.database_url)
     days = sorted({*database.restated_days(month), *([asked] if asked else [])})
-    return {str(day): _restate_on(settings, database, month, day) for day in days}
+    restated = {str(day): _restate_on(settings, database, month, day) for day in days}
+    if restated:
+        write_share_page(settings, database)
+    return restated
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The files of a revision: workbooks, csv folder, quarantined rows, Data Docs, and the manifest of them all."""
+"""The files of a revision: workbooks, csv folder, quarantine, Data Docs, page, and the manifest of them all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ispeed.data_docs import Pages
 from ispeed.engine import DuckDB
 from ispeed.lake import write_json
 from ispeed.months import Month
+from ispeed.page.month_page import downloads_in, month_page
 from ispeed.policy import Policy
 from ispeed.recipient_files import FOLDER, write_recipients
 from ispeed.settings import Settings
@@ -41,6 +42,8 @@ def write_files(
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
     write_recipients(folder / FOLDER, content, policy.recipient_groups)
     write_csv(folder / "csv", REPORT_TABLES, content)
+    # Last but for the manifest: the page leads to all that is there.
+    (folder / "index.html").write_text(month_page(content, downloads_in(folder)), encoding="utf-8", newline="\n")
     write_manifest(folder, content, policy, origin, about, rows)
 
 

@@ -10,11 +10,11 @@ from ispeed.settings import INCLUDE
 
 
 def rules_fingerprint() -> str:
-    """sha256 of every SQL file, suite and module as they are now; another answer may mean another result."""
+    """sha256 of every SQL file, suite, module and page template as they are now; another may mean another result."""
     return sha256_of(
         {
             str(path.relative_to(INCLUDE)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py")
+            for pattern in ("sql/**/*.sql", "expectations/*.json", "ispeed/**/*.py", "pages/share/*")
             for path in sorted(INCLUDE.glob(pattern))
         }
     )

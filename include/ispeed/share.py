@@ -16,11 +16,12 @@ from ispeed.months import Month
 from ispeed.policy import read_policy
 from ispeed.retention import remove_superseded, utc_now
 from ispeed.settings import Settings
+from ispeed.share_index import write_share_page
 from ispeed.shared_folder import put_revision, require_folder, require_share, writing_to_share
 
 
 def publish(settings: Settings, month: Month) -> dict[str, Any]:
-    """Publish the month's draft as its next revision: folder, reports database, then `latest.json`.
+    """Publish the month's draft as its next revision: folder, reports database, `latest.json`, the page of all months.
 
     An unchanged month publishes nothing new. Returns month, revision, path and whether it is new. A run killed at any
     point leaves what was published; the next run takes up from there.
@@ -41,6 +42,8 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
         point_to_latest(database, month, settings.share_of(month))
         days = read_policy(settings.policy, month.last_day).keep_superseded_days
         remove_superseded(settings, database, month, days, utc_now())
+    # What is published stands, also where this fails: the next run writes it again.
+    write_share_page(settings, database)
     return {
         "month": str(month),
         "revision": draft.revision,

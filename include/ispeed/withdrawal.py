@@ -15,6 +15,7 @@ from ispeed.months import Month
 from ispeed.retention import utc_now
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher
+from ispeed.share_index import write_share_page
 from ispeed.shared_folder import require_share, writing_to_share
 from ispeed.workbook.wording import day_text, month_text
 
@@ -58,6 +59,7 @@ def withdraw(settings: Settings, month: Month, revision: int, why: str, boundari
         tell_withdrawal(database, month, revision, share, boundaries_day)
         point_to_latest(database, month, share, boundaries_day)
         withdrawn = database.publication(month, revision, boundaries_day)
+    write_share_page(settings, database)
     assert withdrawn is not None
     log.info("%s r%d withdrawn: %s", month, revision, why)
     return withdrawn

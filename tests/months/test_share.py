@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 import ispeed.share
+import ispeed.share_index
 from ispeed.core import build_core
 from ispeed.database import Database
 from ispeed.draft import write_workbooks
 from ispeed.engine import open_engine
-from ispeed.errors import CheckFailed, UserError
+from ispeed.errors import CheckFailed, ShareFault, UserError
 from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.registry import sync_registry
@@ -25,8 +29,10 @@ from ispeed.reports import build_reports
 from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.share import publish
+from ispeed.share_index import write_share_page
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
+from page_reader import Element, read_page
 from pipeline import BUILD, run_steps, settings_in
 
 MONTH = Month(2024, 10)
@@ -61,6 +67,7 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
     assert [sum(row["kind"] == kind for row in listed) for kind in ("district", "organisation")] == [9, 42]
     assert set(files) == {
         "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
+        "index.html",
         "manifest.json",
         "quarantine.csv",
         "data-docs/index.html",
@@ -186,7 +193,7 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
     with monkeypatch.context() as patch:
         run_steps(published, MONTH, BUILD_AND_DRAFT)
         if at == "copytree":
-            patch.setattr(ispeed.share.shutil, "copytree", killed)
+            patch.setattr(shutil, "copytree", killed)
         elif at == "rename":
             patch.setattr(ispeed.share.os, "rename", killed_after_rename)
         else:
@@ -235,3 +242,83 @@ def test_a_revision_whose_folder_is_gone_is_told(published: Settings) -> None:
     shutil.rmtree(published.share_of(MONTH) / "r1")
     with pytest.raises(UserError, match="restore the folder"):
         run_steps(published, MONTH)
+
+
+def top_page(settings: Settings) -> Element:
+    return read_page((settings.share / "index.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_at_the_top_lists_each_month_and_leads_to_its_page_and_workbook(published: Settings) -> None:
+    (row,) = top_page(published).table("mới nhất ở trên")[1:]
+    assert row[:4] == ["10/2024", "r1", "Trang web · Sổ Excel", "Đang phát hành (DỮ LIỆU MẪU)"]
+    links = [link.attributes["href"] for link in top_page(published).all("a")]
+    for link in ("2024-10/r1/index.html", "2024-10/r1/bao-cao-ispeed_khanh-hoa_2024-10.xlsx"):
+        assert link in links
+        assert (published.share / link).is_file()
+    month = read_page((published.share_of(MONTH) / "r1" / "index.html").read_text(encoding="utf-8"))
+    for link in (link.attributes["href"] for link in month.all("a")):
+        assert link.startswith("#") or (published.share_of(MONTH) / "r1" / unquote(link)).is_file(), link
+
+
+def test_a_top_page_that_cannot_be_written_is_told_and_the_month_stays_published(
+    published: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
+    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    before = (published.share / "index.html").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ispeed.share_index, "write_file", full)
+        with pytest.raises(ShareFault, match="make room on the share"):
+            run_steps(published, MONTH)
+    assert latest(published)["revision"] == 2
+    assert Database(published.database_url).current_revision(MONTH) == 2
+    assert (published.share / "index.html").read_bytes() == before
+    assert run_steps(published, MONTH)["is_new"] is False
+    (row,) = top_page(published).table("mới nhất ở trên")[1:]
+    assert row[1] == "r2"
+
+
+def test_months_published_at_the_same_time_are_all_on_the_top_page(published: Settings) -> None:
+    """The one that comes second waits for the first, and reads what both have published."""
+    database = Database(published.database_url)
+    province = database.rows("report_province_month", MONTH, 1)
+    about = {name: value for name, value in (database.publication(MONTH) or {}).items() if name not in KEY}
+    months = [Month(2024, number) for number in range(1, 9)]
+
+    def add(month: Month) -> None:
+        own = Database(published.database_url)
+        rows = [row | {"month": month.first_day} for row in province]
+        with own.publishing(month, 1, {"report_province_month": rows}, about):
+            pass
+        write_share_page(published, own)
+
+    with ThreadPoolExecutor(len(months)) as pool:
+        list(pool.map(add, months))
+    rows = top_page(published).table("mới nhất ở trên")[1:]
+    assert [row[0] for row in rows] == ["10/2024", *(f"{month.number:02d}/2024" for month in reversed(months))]
+
+
+KEY = ("month", "revision", "state", "published_at")
+
+
+def test_an_earlier_month_that_reads_otherwise_now_makes_a_revision_that_says_so(settings: Settings) -> None:
+    months = [Month(2024, 8), MONTH]
+    make_exports(settings, months, n_rows=1_000)
+    sync_registry(settings)
+    for month in months:
+        run_steps(settings, month)
+    unknown = "Thời gian đo,Mã thiết bị,Loại mạng,Download (Mbps)\n15/08/2024 08:00:00,late,{},33\n"
+    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("WiFi"), encoding="utf-8")
+    assert run_steps(settings, months[0])["revision"] == 2
+    # A fixed measurement is not in the line: nothing that October shows of August is other than it was.
+    assert run_steps(settings, MONTH)["is_new"] is False
+    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("4G"), encoding="utf-8")
+    run_steps(settings, months[0])
+    assert run_steps(settings, MONTH)["revision"] == 2
+    published = Database(settings.database_url).publication(MONTH)
+    assert published is not None
+    assert published["why"] == "Số liệu các tháng trước được phát hành lại"

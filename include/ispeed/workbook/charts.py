@@ -198,7 +198,7 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
     """
     last = len(kept) - 1
     left, taken = block.figures
-    start = _axis_start(kept[0], kept[last])
+    start = axis_start(kept[0], kept[last])
     ends = (0, last)
     chart = new_chart(book, {"type": "bar", "subtype": "stacked"})
     chart.add_series(
@@ -265,7 +265,7 @@ def new_chart(book: Workbook, options: dict[str, str]) -> Chart:
     return cast(Chart, book.add_chart(options))
 
 
-def _axis_start(received: int, accepted: int) -> int:
+def axis_start(received: int, accepted: int) -> int:
     """A round number a little below the accepted rows, or 0 where the removed part shows anyway."""
     removed = received - accepted
     if removed <= 0 or removed * 4 >= received:

@@ -105,10 +105,10 @@ class Content:
     `previous_counts` the mobile counts of communes and organisations of that month, by table, for recipients' changes.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
     nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
-    commune stands on the map, east and north in degrees (`ispeed.commune_map`); `compared_with` the revision that
-    `changes` are changes from. Where a month is
-    restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's own revision,
-    and the tables are those of `ispeed.tables.RESTATED_TABLES`.
+    commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
+    months up to this one, the last (`ispeed.series`); `compared_with` the revision that `changes` are changes from.
+    Where a month is restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's
+    own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
 
     month: Month
@@ -128,6 +128,7 @@ class Content:
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     compared_with: int | None = None
     previous_counts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    series: Sequence[Row] = ()
     boundaries_day: date | None = None
     month_revision: int | None = None
 
