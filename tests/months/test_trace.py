@@ -60,8 +60,20 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings.exports_of(MONTH).mkdir(parents=True)
     (settings.exports_of(MONTH) / "=x.csv").write_text(HEADER + "".join(TESTS + QUARANTINED), encoding="utf-8")
     sync_registry(settings)
+    publish_september(settings, 1, 30.0)
     run_steps(settings, MONTH)
+    # October's change stands against revision 1 all the same.
+    publish_september(settings, 2, 99.0)
     return settings
+
+
+def publish_september(settings: Settings, revision: int, median: float) -> None:
+    """The month before, of which only a median is wanted."""
+    month = MONTH.previous
+    row = {"month": month.first_day, "revision": revision, "network": "mobile", "commune_code": "22366"}
+    tables = {"report_commune_month": [row | {"n_measurements": 40, "download_mbps_median": median}]}
+    with Database(settings.database_url).publishing(month, revision, tables, {"fingerprint": "f", "why": "-"}):
+        pass
 
 
 def look(settings: Settings, *arguments: Any, **named: Any) -> tuple[Any, list[dict[str, Any]]]:
@@ -97,6 +109,13 @@ def test_a_median_lists_the_tests_that_have_the_metric_and_the_values_of_their_s
     trace, rows = look(by_hand, "report_commune_month", "22366", "upload_mbps_p90")
     assert [row["row_number"] for row in rows] == list(range(4, 35))
     assert trace.adds_up
+
+
+def test_a_change_adds_up_with_the_month_before_as_it_was_published_then(by_hand: Settings) -> None:
+    trace, rows = look(by_hand, "report_commune_month", "22366", "download_mbps_median_change")
+    assert trace.adds_up and len(rows) == 33
+    median = look(by_hand, "report_commune_month", "22366", "download_mbps_median")[0].cell.published
+    assert trace.sums[-1].found == trace.cell.published == round(median - 30, 2)
 
 
 def test_the_share_at_target_says_of_each_row_whether_its_sample_reaches_the_target(by_hand: Settings) -> None:
