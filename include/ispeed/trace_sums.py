@@ -10,6 +10,7 @@ from typing import Any, Final
 from ispeed.database import Database
 from ispeed.engine import DuckDB
 from ispeed.policy import Policy
+from ispeed.publication import published_origin
 from ispeed.settings import Settings
 from ispeed.statistics import interval_ranks
 from ispeed.trace_cell import Cell
@@ -111,9 +112,10 @@ def _rounded(engine: DuckDB, query: str) -> float | None:
 
 
 def _previous_median(settings: Settings, cell: Cell) -> float | None:
-    """The download median that the change is counted from: of the same cell in the month before, as published now."""
-    database, day, before = Database(settings.database_url), cell.boundaries_day, cell.month.previous
-    revision = database.current_revision(before, day)
-    rows = database.rows(cell.table.name, before, revision, day) if revision else []
+    """The download median of the month before that the change was counted from, in the revision that it had then."""
+    day, before = cell.boundaries_day, cell.month.previous
+    share = settings.restated_share_of(cell.month, day) if day else settings.share_of(cell.month)
+    revision = published_origin(share, cell.row["revision"]).get("previous_revision")
+    rows = Database(settings.database_url).rows(cell.table.name, before, revision, day) if revision else []
     same = [row for row in rows if all(row[name] == cell.row[name] for name in cell.table.key)]
     return same[0]["download_mbps_median"] if same else None
