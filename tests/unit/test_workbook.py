@@ -434,7 +434,7 @@ def target_of(cell: Cell) -> int:
     return int(re.sub(r".*!\D+", "", cell.hyperlink.location))
 
 
-def test_links_lead_from_the_first_page_to_the_row_in_the_appendix_and_from_the_progress_too(tmp_path: Path) -> None:
+def test_links_lead_from_the_first_page_and_the_progress_to_the_row_in_the_appendix_and_back(tmp_path: Path) -> None:
     book = read(content(), tmp_path)
     appendix = book["Phụ lục I"]
     found: dict[str, set[str]] = {}
@@ -448,6 +448,9 @@ def test_links_lead_from_the_first_page_to_the_row_in_the_appendix_and_from_the_
                     found.setdefault(sheet.title, set()).add(str(cell.value))
     assert {"Suối Tân", "Huyện Cam Lâm", "xã Suối Tân"} < found["Tổng quan"]
     assert found["Tiến độ mẫu"] == {"Phước Tiến", "Vĩnh Phước", "Suối Tân", "Cam Đức"}
+    back = {cell.value: target_of(cell) for cell in appendix["C"] if cell.hyperlink}
+    assert list(back) == ["Thành phố Nha Trang", "Huyện Cam Lâm"]
+    assert [book["Tổng quan"].cell(row, 1).value for row in back.values()] == list(back)
 
 
 def test_the_map_has_a_symbol_for_each_commune_in_its_level(tmp_path: Path) -> None:

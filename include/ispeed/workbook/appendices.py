@@ -7,17 +7,28 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
-from xlsxwriter.utility import xl_rowcol_to_cell
+from xlsxwriter.utility import xl_cell_to_rowcol, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.fields import figure_fields, heading_of, mix_field, report_field
 from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_IN_REGISTRY, text_or
 from ispeed.workbook.style import Styles
-from ispeed.workbook.table_sheet import Field, Groups, Heading, Link, lay_table_sheet
+from ispeed.workbook.table_sheet import (
+    FIRST_SHEET,
+    GROUP_BEGINS,
+    Field,
+    Groups,
+    Heading,
+    Link,
+    lay_table_sheet,
+    write_cell,
+)
 from ispeed.workbook.wording import HOLDER_KINDS, ORGANISATION_KINDS, alphabetical, kinds_of, month_text, number, roman
 
 DISTRICT_NUMBER: Final = "TT cấp huyện"
+# STT and the district's number stand before it.
+_DISTRICT_COLUMN: Final = 2
 _ELSEWHERE = (
     "Mạng di động: gộp 2G đến 5G và mọi nhà mạng, cơ cấu công nghệ ghi ở từng dòng. Cơ cấu nhà mạng, số liệu theo từng "
     "công nghệ, mạng cố định và đầy đủ các phân vị ở thư mục csv kèm theo."
@@ -68,6 +79,15 @@ def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> Wher
         {str(row["commune_code"]): Link(str(row["commune_name"]), name, cell) for row, cell in numbered},
         districts_at if groups else {},
     )
+
+
+def lead_back(sheet: Worksheet, styles: Styles, where: Whereabouts, rows: Mapping[str, int]) -> None:
+    """In Phụ lục I, where a district begins, its name leads to the row of Tổng quan that sums it up."""
+    for code, link in where.districts.items():
+        if code in rows and link.text:
+            row, _ = xl_cell_to_rowcol(link.cell)
+            back = Link(link.text, FIRST_SHEET, xl_rowcol_to_cell(rows[code], 0))
+            write_cell(sheet, styles, row, _DISTRICT_COLUMN, back, "text", underline=1, **GROUP_BEGINS)
 
 
 def _by_district(rows: list[Row]) -> list[Field[Row]]:

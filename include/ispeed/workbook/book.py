@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from xlsxwriter import Workbook
 
-from ispeed.workbook.appendices import lay_appendix_one, lay_appendix_two, lay_organisations
+from ispeed.workbook.appendices import lay_appendix_one, lay_appendix_two, lay_organisations, lead_back
 from ispeed.workbook.changes import lay_changes
 from ispeed.workbook.content import Change, CheckLine, Content, Row, SourceFile, WorkbookPolicy
 from ispeed.workbook.integrity import lay_integrity
@@ -50,6 +50,7 @@ def write_workbook(content: Content, path: Path) -> None:
     styles = Styles(book)
     where = lay_appendix_one(sheets["Phụ lục I"], styles, content)
     blocks = lay_overview(book, sheets["Tổng quan"], styles, content, _details(content), where)
+    lead_back(sheets["Phụ lục I"], styles, where, blocks.district_rows)
     lay_appendix_two(sheets["Phụ lục II"], styles, content)
     lay_organisations(sheets["Cơ quan đơn vị"], styles, content)
     lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators)

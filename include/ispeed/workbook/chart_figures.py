@@ -24,15 +24,15 @@ _SPEEDS: Final[tuple[Kind, ...]] = ("speed",) * 6
 
 def lay_progress_figures(
     page: Page, content: Content, districts: Mapping[str, Link]
-) -> tuple[Block | None, Block | None]:
+) -> tuple[Block | None, Block | None, dict[str, int]]:
     """Communes by district (by kind where there are no districts) and by how many measurements they have, with totals.
 
-    A district's name leads to its first row of Phụ lục I.
+    A district's name leads to its first row of Phụ lục I. Returns also the row of each district, by its code.
     """
     policy = content.policy
     rows = content.rows("report_commune_month", "mobile")
     if not rows:
-        return None, None
+        return None, None, {}
     by_district = any(row["district_name"] for row in rows)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -61,6 +61,7 @@ def lay_progress_figures(
     return (
         Block(first, last, 0, tuple(starts[1:5]), headings[1:5]),
         Block(first, last, 0, (starts[6],), (headings[6],)),
+        {code: first + place for place, (code, _) in enumerate(sorted(groups))} if by_district else {},
     )
 
 

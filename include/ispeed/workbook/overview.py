@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Final
@@ -44,7 +44,9 @@ _MAP_SIZE: Final = (400, 440)
 
 @dataclass(frozen=True)
 class Blocks:
-    """Where the figures of the charts stand on Tổng quan; None where there is nothing to draw."""
+    """Where the figures of the charts stand on Tổng quan; None where there is nothing to draw. `district_rows` are the
+    rows that sum up a district, by its code.
+    """
 
     progress: Block | None
     missing: Block | None
@@ -52,6 +54,7 @@ class Blocks:
     waterfall: Block | None
     flags: Block | None
     symbols: SymbolMap | None
+    district_rows: Mapping[str, int]
 
 
 def lay_overview(
@@ -94,7 +97,7 @@ def lay_overview(
             page.line(NOTE, size=10, italic=True, font_color=GREY)
         map_row = page.row
         page.gap(height + 6)
-    progress, missing = lay_progress_figures(page, content, where.districts)
+    progress, missing, district_rows = lay_progress_figures(page, content, where.districts)
     missing_row, missing_height = page.row, 50 + 20 * n_groups
     shows_missing = missing is not None and page.height(breaks[-1]) + missing_height <= room
     if shows_missing:
@@ -115,7 +118,7 @@ def lay_overview(
     page.line(key_of(page.marks), size=10, italic=True, font_color=GREY)
     page.row = after
 
-    blocks = Blocks(progress, missing, operators, waterfall, flags, symbols)
+    blocks = Blocks(progress, missing, operators, waterfall, flags, symbols, district_rows)
     _lay_operator_and_quality_charts(book, sheet, charts_row, blocks, content)
     _lay_progress_charts(book, sheet, map_row, height, blocks)
     if missing and shows_missing:

@@ -40,6 +40,8 @@ _INDENT_PX: Final = 9
 _CHART_COLUMN_PX: Final = 48
 _TEXTS: Final = ("text", "small")
 _SMALL: Final = 10
+_GROUP_LINE: Final = {"top": 2, "top_color": NAVY}
+GROUP_BEGINS: Final = {**_GROUP_LINE, "bold": True, "bg_color": PALE}
 _NUMBER_FORMATS: Final = {"count": COUNT, "speed": SPEED, "share": SHARE, "change": CHANGE}
 
 
@@ -250,9 +252,9 @@ def _group_looks(
     for place, row in enumerate(rows):
         begins = place == 0 or groups.of(row) != before
         before = groups.of(row)
-        line: dict[str, object] = {"top": 2, "top_color": NAVY} if begins else {}
-        cell = {"bold": True, "bg_color": PALE} if begins else {"font_color": GREY}
-        looks.append([line | (cell if column.heading in groups.headings else {}) for column in columns])
+        line: Mapping[str, object] = _GROUP_LINE if begins else {}
+        cell: Mapping[str, object] = GROUP_BEGINS if begins else {"font_color": GREY}
+        looks.append([{**line, **(cell if column.heading in groups.headings else {})} for column in columns])
     return looks
 
 
