@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ispeed.database import Database
 from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.registry import sync_registry
+from ispeed.restatement import restate
 from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES
@@ -84,6 +85,17 @@ def run_month(build_month: Callable[..., tuple[Settings, Month]]) -> Callable[..
         return built_tables(*build_month(*arguments, **named))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_month(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Month]:
+    """October 2024 of 3,000 sample rows, published, and once more on the map of 01/07/2025; nobody may change it."""
+    settings, month = settings_in(tmp_path_factory.mktemp("small")), Month(2024, 10)
+    make_exports(settings, [month], n_rows=3_000)
+    sync_registry(settings)
+    run_steps(settings, month)
+    restate(settings, month, date(2025, 7, 1))
+    return settings, month
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ispeed.checks import check_staging
 from ispeed.core import build_core
@@ -20,6 +23,10 @@ from ispeed.share import publish
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
 
+more = pytest.mark.skipif(
+    not os.environ.get("ISPEED_TEST_ALL"),
+    reason="takes minutes; something like it is tested without, and the landing runs it: make test ALL=1",
+)
 Tables = dict[str, list[dict[str, Any]]]
 BUILD = (land, stage, check_staging, build_core, build_reports, check_reports)
 PUBLISH = (write_workbooks, publish)

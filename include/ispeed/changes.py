@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ispeed.engine import Row
+from ispeed.policy import BESIDE_REPORTS
 from ispeed.tables import Table
 from ispeed.workbook.content import Change
 from ispeed.workbook.wording import number
@@ -168,7 +169,7 @@ def _released(before: Edition, after: Edition) -> str:
 def _policy_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """The names of the values that differ, with both where they are short."""
     told = []
-    for name in sorted(old.keys() | new.keys()):
+    for name in sorted((old.keys() | new.keys()) - BESIDE_REPORTS):
         if old.get(name) != new.get(name):
             values = [str(policy.get(name, "không có")) for policy in (old, new)]
             told.append(f"{name} {values[0]} → {values[1]}" if max(map(len, values)) <= 40 else name)

@@ -71,6 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     withdraw.add_argument("month", metavar="YYYY-MM")
     withdraw.add_argument("revision", metavar="R", type=int)
     withdraw.add_argument("why", metavar="WHY")
+    trace = commands.add_parser("trace", help="list the rows of the exports behind one published figure")
+    trace.add_argument("month", metavar="YYYY-MM")
+    trace.add_argument("--table", required=True, help="such as report_commune_month")
+    trace.add_argument("--key", default="", help="the row's key without network, parts joined by commas: Viettel,4G")
+    trace.add_argument("--column", required=True, help="such as n_measurements or download_mbps_median")
+    trace.add_argument("--network", default="mobile", help="mobile (default) or fixed")
+    trace.add_argument("--revision", metavar="N", type=int, help="default: the latest")
+    trace.add_argument("--boundaries", metavar="YYYY-MM-DD", help="the map of a restated table")
+    trace.add_argument("--limit", metavar="N", type=int, default=50, help="how many rows to print (default 50)")
+    trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -103,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_withdraw(Month.parse(chosen.month), chosen.revision, chosen.why)
             case "registry":
                 return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
+            case "trace":
+                return run_trace(chosen)
             case _:
                 return run_docs()
     except UserError as error:
@@ -323,6 +335,18 @@ def _registry_tables(settings: Settings, scratch: Path) -> Path:
         replace(settings, registry=files, lake=scratch / "lake", database_url=f"sqlite:///{scratch}/no.sqlite")
     )
     return scratch / "lake" / "registry"
+
+
+def run_trace(asked: argparse.Namespace) -> int:
+    """List the rows behind a published figure; 2 where they do not add up to it any more."""
+    from ispeed.trace import print_trace
+    from ispeed.trace_cell import find_cell
+
+    settings, month = Settings.from_environment(), Month.parse(asked.month)
+    day = _day(asked.boundaries)
+    database = Database(settings.database_url)
+    cell = find_cell(database, month, asked.table, asked.key, asked.column, asked.network, asked.revision, day)
+    return OK if print_trace(settings, cell, asked.limit, asked.csv) else USER_ERROR
 
 
 def run_docs() -> int:

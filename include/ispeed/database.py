@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ispeed.months import Month
 from ispeed.tables import PUBLICATION, REPORT_TABLES, RESTATED_TABLES, RESTATEMENT, Table
+from ispeed.views import grant_reading, make_views
 
 Row = dict[str, Any]
 _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
@@ -46,7 +47,7 @@ _DECLARED = {table.name: _declare(table) for table in (*REPORT_TABLES, PUBLICATI
 
 
 class Database:
-    """The report tables and publications at a SQLAlchemy URL; tables and columns are made where they are missing.
+    """The report tables and publications at a SQLAlchemy URL; tables, columns, views are made where they are missing.
 
     Where a day is given (`boundaries_day`), it is the month as restated on the map of that day that is meant, whose
     revisions count for themselves.
@@ -61,6 +62,12 @@ class Database:
         self._engine = sa.create_engine(parsed)
         METADATA.create_all(self._engine)
         self._add_columns()
+        make_views(
+            self._engine,
+            [(_DECLARED[table.name], _DECLARED["publication"]) for table in REPORT_TABLES]
+            + [(_DECLARED[table.name], _DECLARED["restatement"]) for table in RESTATED_TABLES],
+        )
+        grant_reading(self._engine, list(METADATA.tables))
 
     def _add_columns(self) -> None:
         """Add the columns that a table of an earlier version does not have; its rows are blank there."""

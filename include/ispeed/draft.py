@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ispeed.changes import Edition, Tables, causes_of, changes_of
@@ -26,6 +26,7 @@ from ispeed.revision_files import write_files
 from ispeed.rules import sha256_of
 from ispeed.series import published_series, series_rows
 from ispeed.settings import Settings
+from ispeed.shared_folder import require_share
 from ispeed.succession import Successions
 from ispeed.tables import REPORT_TABLES
 
@@ -66,8 +67,14 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
         origin = origin_of(policy, report, checks) | {"places": sha256_of(places), "series": sha256_of(earlier)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
         previous = _previous_province(database, month)
-        shown = {"tables": tables, "previous_province": [{**row, "revision": None} for row in previous]}
+        counts = _previous_counts(database, month)
+        shown = {
+            "tables": tables,
+            "previous_province": [{**row, "revision": None} for row in previous],
+            "previous_counts": counts,
+        }
         fingerprint = fingerprint_of(origin, shown)
+        require_share(settings, database)
         refuse_withdrawn(database, month, fingerprint)
         published = database.publication(month)
         is_unchanged = published is not None and published["fingerprint"] == fingerprint
@@ -100,12 +107,16 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     revision,
                     tables,
                     checks,
-                    previous,
                     changes_of(REPORT_TABLES, before, after, causes) if before else [],
                     causes,
-                    places,
-                    published["revision"] if published else None,
-                    [*earlier, *series_rows(tables["report_province_month"])],
+                )
+                content = replace(
+                    content,
+                    previous_province=previous,
+                    previous_counts=counts,
+                    places=places,
+                    series=[*earlier, *series_rows(tables["report_province_month"])],
+                    compared_with=published["revision"] if published else None,
                 )
                 files = folder / "files"
                 files.mkdir()
@@ -134,6 +145,23 @@ def _previous_province(database: Database, month: Month) -> list[Row]:
     """What the month before shows of the province, as published: the key figures are compared with it."""
     revision = database.current_revision(month.previous)
     return database.rows("report_province_month", month.previous, revision) if revision else []
+
+
+def _previous_counts(database: Database, month: Month) -> Tables:
+    """What the month before counts by commune and organisation, as published: recipients' figures are compared."""
+    revision = database.current_revision(month.previous)
+    wanted = {
+        "report_commune_month": ("commune_code", "district_code", "n_measurements", "n_missing_to_assess"),
+        "report_organisation_month": ("organisation_code", "n_measurements"),
+    }
+    return {
+        table: [
+            {column: row[column] for column in columns}
+            for row in (database.rows(table, month.previous, revision) if revision else [])
+            if row["network"] == "mobile"
+        ]
+        for table, columns in wanted.items()
+    }
 
 
 def _places(engine: DuckDB, settings: Settings, month: Month, tables: Tables) -> dict[str, Point]:

@@ -9,8 +9,6 @@ from typing import Any
 
 from ispeed.changes import Cause, Tables
 from ispeed.checks import row_reasons
-from ispeed.commune_map import Point
-from ispeed.engine import Row
 from ispeed.integrity import fewest_cases
 from ispeed.lake import read_step
 from ispeed.landing import Landing
@@ -36,13 +34,10 @@ def month_content(
     revision: int,
     tables: Tables,
     checks: Sequence[CheckLine],
-    previous_province: Sequence[Row],
     changes: Sequence[Change],
     causes: Sequence[Cause],
-    places: Mapping[str, Point],
-    compared_with: int | None,
-    series: Sequence[Row],
 ) -> Content:
+    """What the month itself tells; what other months and the map have to say of it is left empty."""
     staging = read_step(settings, "staging", month, "stage_files")
     files = staging["files"]
     return Content(
@@ -59,10 +54,6 @@ def month_content(
         absent_columns={name: file["absent"] for name, file in files.items()},
         undeclared_headers={name: file["undeclared"] for name, file in files.items()},
         constants=staging["constants"],
-        previous_province=previous_province,
-        places=places,
-        compared_with=compared_with,
-        series=series,
     )
 
 

@@ -91,6 +91,18 @@ def _is_integrity_rule(value: Any) -> bool:
     )
 
 
+def _is_groups(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(codes, list) for codes in value.values()):
+        return False
+    codes = [code for group in value.values() for code in group]
+    return (
+        all(isinstance(name, str) and name.strip() for name in value)
+        and all(value.values())
+        and all(isinstance(code, str) and code.strip() for code in codes)
+        and len(codes) == len(set(codes))
+    )
+
+
 _DRIFTS = ("volume", "operator_share", "new_device_share", "no_device_share", "download_median")
 WINDOWS = ("hour", "4h", "day", "month")
 # What each value must be, so that a slip of the pen is told by its name and not deep in a computation.
@@ -100,6 +112,7 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "contact": _TEXT,
     "licence": _TEXT,
     "reference": _TEXT,
+    "recipient_groups": (_is_groups, "lists of commune codes (in quotes) by the name of a group, no code twice"),
     "report_day": (lambda value: _is_count(value) and 1 <= value <= 28, "a day from 1 to 28"),
     "publish_minimum": _COUNT,
     "assess_minimum": _COUNT,
@@ -118,7 +131,10 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "integrity_rule": (_is_integrity_rule, "whole numbers for " + ", ".join(_INTEGRITY_RULE)),
     "drift_months": (lambda value: _is_count(value) and 1 <= value <= 12, "a number of months from 1 to 12"),
     "drift_threshold": (_has_amounts(_DRIFTS, all_of_them=True), "a number for each indicator"),
+    "keep_superseded_days": (_is_count, "a number of days, 0 to keep them all"),
 }
+# What no figure and no word of a report depends on.
+BESIDE_REPORTS = frozenset({"keep_superseded_days"})
 
 
 _ORDERS: dict[str, Iterable[str]] = {
@@ -148,6 +164,7 @@ class Policy:
     contact: str
     licence: str
     reference: str
+    recipient_groups: dict[str, list[str]]
     report_day: int
     publish_minimum: int
     assess_minimum: int
@@ -163,11 +180,13 @@ class Policy:
     integrity_rule: dict[str, int]
     drift_months: int
     drift_threshold: dict[str, float]
+    keep_superseded_days: int
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of every value, the same wherever the file lies and however it is commented."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "province"}
+        """sha256 of every value of the reports, the same wherever the file lies and however it is commented."""
+        names = (field.name for field in fields(self) if field.name not in {"province", *BESIDE_REPORTS})
+        values = {name: getattr(self, name) for name in names}
         values["province"] = vars(self.province)
         return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
 import sqlite3
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import yaml
 
 from ispeed.errors import UserError
 from ispeed.settings import INCLUDE
+from ispeed.text import slug
 
 PACKAGE = "vietnamadminunits"
 _DAY_BEFORE, _DAY = "2025-06-30", "2025-07-01"
@@ -203,13 +202,11 @@ def _write(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
 def _write_policy(path: Path, code: str, name: str, short: str) -> None:
     """The shipped policy with another province; its letters and its own body's name are not another one's."""
     policy = yaml.safe_load((INCLUDE / "policy.yaml").read_text(encoding="utf-8"))
-    plain = unicodedata.normalize("NFD", short.casefold().replace("đ", "d"))
-    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    slug = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
-    policy["province"] = {"code": code, "name": short, "slug": slug, "place": short}
+    policy["province"] = {"code": code, "name": short, "slug": slug(short), "place": short}
     policy["values"] |= {
         "parent_body": [{"value": f"ỦY BAN NHÂN DÂN {name.upper()}", "source": "Nghị định 30/2020/NĐ-CP, Phụ lục I"}],
         "reference": [{"value": "", "source": "No letter is known"}],
+        "recipient_groups": [{"value": {}, "source": "No grouping is known"}],
     }
     path.write_text(
         "# Made from include/policy.yaml for another province: read each value and its source first.\n"

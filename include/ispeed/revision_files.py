@@ -1,4 +1,4 @@
-"""The files of a revision: workbook, csv folder, quarantined rows, Data Docs, page, and the manifest of them all."""
+"""The files of a revision: workbooks, csv folder, quarantined rows, Data Docs, page, and the manifest of them all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from ispeed.lake import write_json
 from ispeed.months import Month
 from ispeed.page.month_page import downloads_in, month_page
 from ispeed.policy import Policy
+from ispeed.recipient_files import FOLDER, write_recipients
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.book import write_workbook
-from ispeed.workbook.content import Content
+from ispeed.workbook.content import Content, count_by_cause
 
 
 def write_files(
@@ -39,6 +40,7 @@ def write_files(
     _write_quarantine(engine, settings, content.month, folder / "quarantine.csv")
     Pages.of(settings, content.month).publish(folder / "data-docs", content.checks, is_sample=content.is_sample)
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
+    write_recipients(folder / FOLDER, content, policy.recipient_groups)
     write_csv(folder / "csv", REPORT_TABLES, content)
     # Last but for the manifest: the page leads to all that is there.
     (folder / "index.html").write_text(month_page(content, downloads_in(folder)), encoding="utf-8", newline="\n")
@@ -67,6 +69,11 @@ def write_manifest(
         "month": str(content.month),
         "revision": content.revision,
         "is_sample": content.is_sample,
+        "changes": {
+            "compared_with": content.compared_with,
+            "n_cells": len(content.changes),
+            "by_cause": count_by_cause(content.changes),
+        },
         **about,
         "origin": origin,
         "inputs": [asdict(source) for source in content.sources],

@@ -13,6 +13,8 @@ from ispeed.database import Database
 from ispeed.draft import Draft, read_draft, read_draft_tables
 from ispeed.lake import month_lock, write_json
 from ispeed.months import Month
+from ispeed.policy import read_policy
+from ispeed.retention import remove_superseded, utc_now
 from ispeed.settings import Settings
 from ispeed.share_index import write_share_page
 from ispeed.shared_folder import put_revision, require_folder, require_share, writing_to_share
@@ -38,6 +40,8 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
         else:
             require_folder(folder)
         point_to_latest(database, month, settings.share_of(month))
+        days = read_policy(settings.policy, month.last_day).keep_superseded_days
+        remove_superseded(settings, database, month, days, utc_now())
     # What is published stands, also where this fails: the next run writes it again.
     write_share_page(settings, database)
     return {

@@ -22,7 +22,9 @@ _HEAD = """\
 Written by `python -m ispeed docs` from `include/ispeed/tables.py`; do not edit by hand.
 
 Every table has `month` (its first day) and `revision`; `publication` tells which revision is current. Codes are text.
-A blank figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples.
+A blank figure has its reason beside it. Speeds are Mbps, times ms, both over representative samples. Units are as in
+UCUM: `1` is a count or a share. [analysts.md](analysts.md) says how to read the tables: a view of what is current of
+each, csv files with a data package, one tidy file.
 
 A month may also stand on the map of another day (`boundaries_day`): `report_commune_restated` has every commune of that
 day and a row `not_attributable`, `report_restated_origin` where each measurement came from, `restatement` which
@@ -71,5 +73,5 @@ def _own_columns(table: Table) -> tuple[Column, ...]:
 
 def _section(title: str, text: str, columns: tuple[Column, ...]) -> Iterator[str]:
     yield f"\n## {title}\n{text}\n"
-    yield "| column | type | what | heading in the workbook |\n|---|---|---|---|"
-    yield from (f"| `{c.name}` | {c.type} | {c.comment} | {c.heading} |" for c in columns)
+    yield "| column | type | unit | what | heading in the workbook |\n|---|---|---|---|---|"
+    yield from (f"| `{c.name}` | {c.type} | {c.unit} | {c.comment} | {c.heading} |" for c in columns)

@@ -17,6 +17,7 @@ METRICS: Final = {
     "ping_ms": ("Ping", "Độ trễ (ms)"),
     "jitter_ms": ("Jitter", "Biến động trễ (ms)"),
 }
+UNITS: Final = {"download_mbps": "Mbit/s", "upload_mbps": "Mbit/s", "ping_ms": "ms", "jitter_ms": "ms"}
 STATISTICS: Final = {
     "median": ("median", "trung vị"),
     "mean": ("mean", "trung bình"),
@@ -31,12 +32,18 @@ STATISTICS: Final = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name in SQL, its type, what it holds (English), and its heading for readers (Vietnamese)."""
+    """One column: its name in SQL, its type, what it holds (English), and its heading for readers (Vietnamese).
+
+    `unit` is that of a figure as UCUM writes it (ucum.org): Mbit/s, ms, 1 for counts and shares, 1/d; `values` are all
+    that a text can be, where they are few and known.
+    """
 
     name: str
     type: ColumnType
     comment: str
     heading: str
+    unit: str = ""
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,25 +59,36 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def figures(self) -> tuple[Column, ...]:
+        """The columns that hold a number with a unit."""
+        return tuple(column for column in self.columns if column.unit)
 
-def _text(name: str, comment: str, heading: str) -> Column:
-    return Column(name, "text", comment, heading)
+
+def _text(name: str, comment: str, heading: str, values: tuple[str, ...] = ()) -> Column:
+    return Column(name, "text", comment, heading, values=values)
 
 
 def _count(name: str, comment: str, heading: str) -> Column:
-    return Column(name, "integer", comment, heading)
+    return Column(name, "integer", comment, heading, unit="1")
 
 
-def _number(name: str, comment: str, heading: str) -> Column:
-    return Column(name, "double", comment, heading)
+def _number(name: str, comment: str, heading: str, unit: str = "1") -> Column:
+    return Column(name, "double", comment, heading, unit)
 
 
 MONTH: Final = Column("month", "date", "First day of the month that was measured", "Tháng")
-REVISION: Final = _count("revision", "Revision of the month's publication, from 1", "Bản phát hành")
+REVISION: Final = Column("revision", "integer", "Revision of the month's publication, from 1", "Bản phát hành")
 BOUNDARIES_DAY: Final = Column(
     "boundaries_day", "date", "Day on whose map of communes the figures stand", "Địa giới ngày"
 )
-NETWORK: Final = _text("network", "mobile (2G to 5G) or fixed (WiFi, Cố định); never pooled", "Loại mạng")
+NETWORK: Final = _text(
+    "network", "mobile (2G to 5G) or fixed (WiFi, Cố định); never pooled", "Loại mạng", ("mobile", "fixed")
+)
+TECHNOLOGY: Final = _text(
+    "technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ", ("2G", "3G", "4G", "5G", "WiFi", "Cố định")
+)
+COMMUNE_KIND: Final = _text("kind", "xã, phường, thị trấn or đặc khu", "Loại", ("xã", "phường", "thị trấn", "đặc khu"))
 
 COUNTS: Final = (
     _count("n_measurements", "Accepted measurements", "Lượt đo"),
@@ -82,6 +100,7 @@ SPEEDS: Final = tuple(
         f"{metric}_{statistic}",
         f"{metric_name} over representative samples: {statistic_name} ({metric.rsplit('_', 1)[1]})",
         metric_heading.replace(" (", f" {statistic_heading} ("),
+        UNITS[metric],
     )
     for metric, (metric_name, metric_heading) in METRICS.items()
     for statistic, (statistic_name, statistic_heading) in STATISTICS.items()
@@ -106,6 +125,7 @@ FIGURES: Final = (
         "Why figures are blank: no_samples, below_publish_minimum (under 30 measurements), "
         "too_few_devices (under 5 devices), not_attributable (of no one unit: only in report_commune_restated)",
         "Lý do để trống",
+        ("no_samples", "below_publish_minimum", "too_few_devices", "not_attributable"),
     ),
     _text(
         "blank_metrics",
@@ -117,17 +137,20 @@ FIGURES: Final = (
         "download_mbps_median_change",
         "Median download minus that of the month before, as published (Mbps)",
         "Thay đổi trung vị tải xuống (Mbps)",
+        UNITS["download_mbps"],
     ),
     _text(
         "change_reason",
         "Why the change is blank: no_previous_month, new_unit (not the same unit, or holder of the code, a month ago), "
         "blank_before, blank_now",
         "Lý do không so sánh",
+        ("no_previous_month", "new_unit", "blank_before", "blank_now"),
     ),
     _text(
         "change_sign",
         "up or down where the 95 % intervals of the two months do not overlap; unclear where they do or one has none",
         "Chiều thay đổi",
+        ("up", "down", "unclear"),
     ),
 )
 # Where figures pool technologies and operators, they say what is in them.
@@ -166,7 +189,7 @@ REPORT_COMMUNE_MONTH: Final = _table(
     NETWORK,
     _text("commune_code", "Commune code of the registry as of the month", "Mã xã"),
     _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
-    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
+    COMMUNE_KIND,
     _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
     _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
     *FIGURES,
@@ -176,6 +199,7 @@ REPORT_COMMUNE_MONTH: Final = _table(
         "n_measurements_per_day",
         "Accepted measurements a day, from the month's first day to the last that has any in the province",
         "Lượt đo mỗi ngày",
+        "1/d",
     ),
     Column(
         "assess_day",
@@ -192,8 +216,8 @@ REPORT_COMMUNE_TECHNOLOGY_MONTH: Final = _table(
     NETWORK,
     _text("commune_code", "Commune code of the registry as of the month", "Mã xã"),
     _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
-    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
-    _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
+    COMMUNE_KIND,
+    TECHNOLOGY,
     *FIGURES,
     *RANK,
 )
@@ -203,7 +227,12 @@ REPORT_REFERRAL_CODE_MONTH: Final = _table(
     ("network", "referral_code"),
     NETWORK,
     _text("referral_code", "Referral code entered in the app", "Mã giới thiệu"),
-    _text("holder_kind", "commune, organisation, or empty where the code is unknown", "Loại đơn vị giữ mã"),
+    _text(
+        "holder_kind",
+        "commune, organisation, or empty where the code is unknown",
+        "Loại đơn vị giữ mã",
+        ("commune", "organisation"),
+    ),
     _text("holder_code", "Commune or organisation code of the holder", "Mã đơn vị giữ mã"),
     _text("holder_name", "Name of the holder, the latest one where the code was handed on", "Đơn vị giữ mã"),
     Column(
@@ -224,7 +253,12 @@ REPORT_ORGANISATION_MONTH: Final = _table(
     NETWORK,
     _text("organisation_code", "Organisation code", "Mã cơ quan"),
     _text("organisation_name", "Organisation name", "Cơ quan, đơn vị"),
-    _text("organisation_kind", "department, district, youth_union, school or other", "Loại cơ quan"),
+    _text(
+        "organisation_kind",
+        "department, district, youth_union, school or other",
+        "Loại cơ quan",
+        ("department", "district", "youth_union", "school", "other"),
+    ),
     _count("headcount", "Staff as told by the registry", "Số người"),
     _number("n_measurements_per_head", "Accepted measurements divided by headcount", "Lượt đo mỗi người"),
     _number(
@@ -243,7 +277,7 @@ REPORT_OPERATOR_MONTH: Final = _table(
     NETWORK,
     _text("operator", "Brand of the operators registry; unknown where it is not in it", "Nhà mạng"),
     _text("host_network", "Network that carries the brand; the first → the last where it changed", "Hạ tầng mạng"),
-    _text("technology", "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
+    TECHNOLOGY,
     *FIGURES,
     *RANK,
 )
@@ -265,7 +299,12 @@ REPORT_QUALITY_MONTH: Final = _table(
     "Every row accounted for: raw = accepted + quarantined per file; flagged rows are among the accepted",
     ("source_file", "outcome", "reason"),
     _text("source_file", "Name of the export file", "Tệp nguồn"),
-    _text("outcome", "raw, accepted, quarantined or flagged", "Kết quả"),
+    _text(
+        "outcome",
+        "raw, accepted, quarantined or flagged",
+        "Kết quả",
+        ("raw", "accepted", "quarantined", "flagged"),
+    ),
     _text("reason", "Quarantine reason or flag; empty for raw and accepted", "Lý do"),
     _count("n_rows", "Rows", "Số dòng"),
 )
@@ -311,7 +350,7 @@ REPORT_COMMUNE_RESTATED: Final = _table(
         "Mã xã",
     ),
     _text("commune_name", "Commune name without its kind", "Tên đơn vị"),
-    _text("kind", "xã, phường, thị trấn or đặc khu", "Loại"),
+    COMMUNE_KIND,
     _text("district_code", "District code; empty from 07/2025", "Mã huyện"),
     _text("district_name", "District name; empty from 07/2025", "Cấp huyện"),
     *FIGURES,
@@ -336,6 +375,7 @@ REPORT_RESTATED_ORIGIN: Final = _table(
         "unit of the map), located_elsewhere (several units, and coordinates in another one), no_succession (the "
         "registry does not say what became of it), other_province (the unit is of another province on that day)",
         "Cách phân bổ",
+        ("whole", "coordinates", "no_location", "located_elsewhere", "no_succession", "other_province"),
     ),
     _text("commune_code", "Commune code on the map of the day, or not_attributable", "Mã xã"),
     _text("commune_name", "Name of that commune with its kind", "Đơn vị quy đổi"),
@@ -379,9 +419,11 @@ RESTATEMENT: Final = Table(
     ("month", "boundaries_day", "revision"),
     (
         MONTH,
-        _count("revision", "Revision of the month on that map, from 1", "Bản quy đổi"),
+        Column("revision", "integer", "Revision of the month on that map, from 1", "Bản quy đổi"),
         BOUNDARIES_DAY,
-        _count("month_revision", "Revision of the month's own publication that it restates", "Bản phát hành"),
+        Column(
+            "month_revision", "integer", "Revision of the month's own publication that it restates", "Bản phát hành"
+        ),
         _text("state", "published, superseded or withdrawn", "Trạng thái"),
         _text("fingerprint", "sha256 of inputs, policy, rules, month_revision and tables", "Dấu vân nội dung"),
         _text("manifest_sha256", "sha256 of the revision's manifest.json", "sha256 của manifest.json"),

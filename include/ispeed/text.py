@@ -48,6 +48,14 @@ def fold_place(text: str) -> str:
     return _DASHES.sub(" ", fold(text))
 
 
+def slug(text: str) -> str:
+    """Lower-case ASCII letters, digits and single dashes, for names of files: "Huyện Diên Khánh" gives
+    "huyen-dien-khanh"; empty where nothing of the text is left.
+    """
+    plain = unicodedata.normalize("NFKD", normalise(text).casefold().replace("đ", "d"))
+    return re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain if not unicodedata.combining(c))).strip("-")
+
+
 def _move_tone(match: re.Match[str]) -> str:
     first, second, tone = match.groups()
     if (first, second) not in _ALLOWED_PAIRS or (

@@ -28,12 +28,13 @@ from ispeed.database import Database
 from ispeed.draft import write_workbooks
 from ispeed.engine import Row
 from ispeed.errors import UserError
-from ispeed.lake import write_json
+from ispeed.lake import write_file, write_json
 from ispeed.months import Month
 from ispeed.publication import read_manifest
 from ispeed.registry_history import NOTE, VERSIONS
 from ispeed.reports import build_reports, check_reports
 from ispeed.settings import Settings
+from ispeed.shared_folder import MARKER
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.dump import dump
@@ -116,6 +117,7 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
     rebuilt.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
     _copy_landing(settings, rebuilt, month, manifest)
     _copy_registry(settings, rebuilt, manifest["origin"]["registry"]["version"])
+    write_file(rebuilt.share / MARKER, b"")
     # A revision tells what differs from the one before it.
     for before in settings.share_of(month).glob("r*/manifest.json"):
         (rebuilt.share_of(month) / before.parent.name).mkdir(parents=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from ispeed.engine import Row
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
 from ispeed.months import Month
+from ispeed.retention import utc_now
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher
 from ispeed.share_index import write_share_page
@@ -50,7 +51,7 @@ def withdraw(settings: Settings, month: Month, revision: int, why: str, boundari
                 "nothing",
             )
         about = {
-            "withdrawn_at": datetime.now(UTC).replace(tzinfo=None),
+            "withdrawn_at": utc_now(),
             "withdrawn_by": publisher(),
             "withdrawn_why": why.strip(),
         }

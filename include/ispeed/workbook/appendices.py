@@ -57,7 +57,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
     )
     fields = [
         report_field(table, "referral_code", 134, "code"),
-        report_field(table, "holder_name", 188, "text", _holder),
+        report_field(table, "holder_name", 188, "text", holder),
         report_field(
             table,
             "holder_kind",
@@ -131,8 +131,8 @@ def goes_with(content: Content) -> str:
     return f"(Kèm theo {content.policy.reference or 'Công văn số            /            ngày      /      /        '})"
 
 
-def _holder(row: Row) -> object:
-    """The holder; where the code was handed on within the month, since when, from whom, what was measured before."""
+def holder(row: Row) -> object:
+    """Who holds a code; where the code was handed on within the month, since when, from whom, how much before."""
     since = row["holder_since"]
     if not isinstance(since, date):
         return text_or(row["holder_name"], NOT_IN_REGISTRY)

@@ -63,8 +63,11 @@ def write_workbook(content: Content, path: Path) -> None:
     path.write_bytes(finished(memory.getvalue(), content))
 
 
-def open_book(memory: BytesIO, content: Content) -> Workbook:
-    """An empty workbook in the house's form that writes itself to `memory` when it is closed."""
+def open_book(memory: BytesIO, content: Content, about: str = "") -> Workbook:
+    """An empty workbook in the house's form that writes itself to `memory` when it is closed.
+
+    `about` is added to the document's title, where it is not the month's report as a whole.
+    """
     book = Workbook(
         memory,
         {
@@ -80,17 +83,18 @@ def open_book(memory: BytesIO, content: Content) -> Workbook:
     # There are no formulas: without this Excel asks on closing whether to save what it calculated.
     book.calc_on_load = False
     book.set_size(24_000, 15_000)
-    _set_properties(book, content)
+    _set_properties(book, content, about)
     return book
 
 
-def _set_properties(book: Workbook, content: Content) -> None:
+def _set_properties(book: Workbook, content: Content, about: str) -> None:
     policy, month = content.policy, month_text(content.month)
     last = content.month.last_day
     book.set_properties(
         {
             "title": f"Báo cáo kết quả đo băng rộng di động bằng i-Speed, {policy.province_name}, tháng {month}"
-            + (f", theo địa giới hành chính ngày {day_text(day)}" if (day := content.boundaries_day) else ""),
+            + (f", theo địa giới hành chính ngày {day_text(day)}" if (day := content.boundaries_day) else "")
+            + (f", {about}" if about else ""),
             "subject": f"Tháng {month}, {content.edition}",
             "author": policy.issuer,
             "company": policy.issuer,

@@ -110,7 +110,7 @@ def count_chart(book: Workbook, block: Block, title: str) -> Chart:
     chart.set_y_axis(
         {"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
     )
-    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
+    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT, "min": 0})
     return chart
 
 

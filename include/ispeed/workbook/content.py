@@ -101,7 +101,8 @@ class Content:
     """Everything that stands in one month's workbook.
 
     `tables` holds the rows of `ispeed.tables.REPORT_TABLES` by table name; `previous_province` the rows of
-    `report_province_month` that were last published for the month before, for the changes of the key figures.
+    `report_province_month` that were last published for the month before, for the changes of the key figures;
+    `previous_counts` the mobile counts of communes and organisations of that month, by table, for recipients' changes.
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
     nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
     commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
@@ -127,6 +128,7 @@ class Content:
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     compared_with: int | None = None
     series: Sequence[Row] = ()
+    previous_counts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     boundaries_day: date | None = None
     month_revision: int | None = None
 

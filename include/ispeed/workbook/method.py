@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from xlsxwriter.worksheet import Worksheet
 
@@ -14,6 +15,22 @@ from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import day_text, month_text, number, percent
 
+# What a recipient's short workbook needs of the notes below; its marks and its own notes come on top.
+_SHORT: Final = (
+    "Mẫu đại diện",
+    "Thiết bị",
+    "Di động, cố định",
+    "Đơn vị cấp xã",
+    "Mã giới thiệu",
+    "Trung vị, phân vị",
+    "Khoảng tin cậy 95%",
+    "Tỷ lệ mẫu đạt mục tiêu",
+    "Mức công bố, mức đánh giá",
+    "Bảo vệ người đo",
+    "Tỷ lệ người đo tối đa",
+)
+_NOT_SHORT_MARKS: Final = (marks.EMPTIED, marks.FIRST_ISSUE, marks.NOT_IN_REGISTRY)
+
 
 @dataclass(frozen=True)
 class _Note:
@@ -23,11 +40,15 @@ class _Note:
 
 
 def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
+    """Everything that the provincial workbook explains."""
+    lay_notes(sheet, styles, content, "PHƯƠNG PHÁP THỐNG KÊ, CHÚ GIẢI VÀ NGUỒN SỐ LIỆU", list(_notes(content)))
+
+
+def lay_notes(sheet: Worksheet, styles: Styles, content: Content, title: str, notes: Sequence[_Note]) -> None:
     """One table of notes: term and explanation, by group."""
-    notes = list(_notes(content))
     heading = Heading(
         "phuong_phap",
-        f"PHƯƠNG PHÁP THỐNG KÊ, CHÚ GIẢI VÀ NGUỒN SỐ LIỆU THÁNG {month_text(content.month)}",
+        f"{title} THÁNG {month_text(content.month)}",
         f"Bảng gồm {number(len(notes))} mục: định nghĩa, cách tính, ký hiệu ở các ô không có số, nguồn và liên hệ.",
     )
     fields: list[Field[_Note]] = [
@@ -36,6 +57,17 @@ def lay_method(sheet: Worksheet, styles: Styles, content: Content) -> None:
         Field("Giải thích", 412, "text", lambda note: note.text),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, notes, landscape=False)
+
+
+def short_notes(content: Content, own: Sequence[tuple[str, str, str]]) -> list[_Note]:
+    """The notes of a recipient's workbook: definitions, its `own` (group, term, text), the marks, whom to ask."""
+    hidden = {mark.text for mark in _NOT_SHORT_MARKS}
+    return [
+        *(note for note in (*_definitions(content), *_statistics(content)) if note.term in _SHORT),
+        *(_Note(*note) for note in own),
+        *(note for note in _marks(content) if note.term not in hidden),
+        *(note for note in _issue(content) if note.term != "Bản phát hành"),
+    ]
 
 
 def _notes(content: Content) -> Iterator[_Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
@@ -19,35 +19,32 @@ from ispeed.workbook.charts import (
     waterfall_chart,
 )
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, NOT_MEASURED, Mark, figure, key_of, reason_marks
+from ispeed.workbook.letterhead import lay_letterhead
+from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, NOT_MEASURED, figure, key_of, reason_marks
 from ispeed.workbook.operators import CHART_ALT as OPERATORS_ALT
 from ispeed.workbook.operators import operator_name
+from ispeed.workbook.page import COLUMN_PX as _COLUMN_PX
+from ispeed.workbook.page import COLUMNS as _COLUMNS
+from ispeed.workbook.page import LAST as _LAST
+from ispeed.workbook.page import WIDTH as _WIDTH
+from ispeed.workbook.page import Card, lay_cards, lay_links
+from ispeed.workbook.page import Page as _Page
+from ispeed.workbook.page import lay_block as _block
 from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
 from ispeed.workbook.quality import WATERFALL_ALT, WATERFALL_TITLE, reconcile, waterfall_steps
 from ispeed.workbook.style import (
-    ALARM,
     COUNT,
     GREY,
-    HEADER_FILL,
     LINE,
-    LINK,
     NAVY,
     POINTS,
     SHARE,
     SPEED,
     Styles,
-    change_format,
     lay_paper,
-    lines_of,
 )
-from ispeed.workbook.table_sheet import Kind, plain_text, write_cell
-from ispeed.workbook.wording import SAMPLE_MARK, alphabetical, day_text, month_text, number
-
-# A grid of narrow columns, as wide as the paper between the decree's margins; everything lies on it in merged cells.
-_COLUMNS: Final = 25
-_COLUMN_PX: Final = 27
-_WIDTH: Final = _COLUMNS * _COLUMN_PX
-_LAST: Final = _COLUMNS - 1
+from ispeed.workbook.table_sheet import Kind
+from ispeed.workbook.wording import alphabetical, day_text, month_text, number
 
 _COUNTS: Final[tuple[Kind, ...]] = ("count",) * 6
 _SPEEDS: Final[tuple[Kind, ...]] = ("speed",) * 6
@@ -70,13 +67,18 @@ def lay_overview(
     """Write the sheet; `details` are the other sheets with what they hold."""
     sheet.set_column_pixels(0, _LAST, _COLUMN_PX)
     page = _Page(sheet, styles)
-    _letterhead(page, content)
+    month = month_text(content.month)
+    titles = (
+        "BÁO CÁO KẾT QUẢ ĐO CHẤT LƯỢNG BĂNG RỘNG DI ĐỘNG BẰNG i-SPEED",
+        f"THÁNG {month} TẠI {content.policy.province_name.upper()}",
+    )
+    lay_letterhead(page, content, titles)
     _key_figures(page, content)
     _findings(page, content)
     charts_row = page.row
     page.gap(170)
     page.gap(206 if _operator_rows(content) or reconcile(content)[0].raw else 4)
-    _links(page, details)
+    lay_links(page, "Các trang của báo cáo", details)
     _revision(page, content)
     second_page = page.row
     blocks = _blocks(page, content)
@@ -87,96 +89,6 @@ def lay_overview(
     sheet.set_print_scale(91)
     sheet.set_h_pagebreaks([second_page])
     return blocks
-
-
-class _Page:
-    """The next free row of the grid, and how a row of merged cells is laid on it."""
-
-    def __init__(self, sheet: Worksheet, styles: Styles) -> None:
-        self.sheet, self.styles, self.row = sheet, styles, 0
-        self.marks: list[Mark] = []
-
-    def gap(self, pixels: int) -> None:
-        """A row left free, as a space or for charts."""
-        self.sheet.set_row_pixels(self.row, pixels)
-        self.row += 1
-
-    def put(self, first: int, last: int, value: object, **look: Any) -> None:
-        """One value over columns `first` to `last` of this row."""
-        style = self.styles(**look)
-        if first < last:
-            self.sheet.merge_range(self.row, first, self.row, last, "", style)
-        if isinstance(value, Mark):
-            self.marks.append(value)
-            value = value.text
-        if isinstance(value, (int, float)):
-            self.sheet.write_number(self.row, first, value, style)
-        else:
-            self.sheet.write_string(self.row, first, plain_text(str(value)), style)
-
-    def line(self, text: str, *, size: float = 11, **look: Any) -> None:
-        """A text over the whole width, wrapped, in a row as high as it needs."""
-        lines = lines_of(text, _WIDTH, size, bold=bool(look.get("bold")))
-        self.sheet.set_row(self.row, lines * size * 1.2 + 3)
-        self.put(0, _LAST, text, font_size=size, text_wrap=True, **look)
-        self.row += 1
-
-    def section(self, text: str) -> None:
-        """A heading of a part of the sheet."""
-        self.sheet.set_row(self.row, 17)
-        self.put(0, _LAST, text, bold=True, font_size=12, font_color=NAVY, bottom=1, bottom_color=NAVY)
-        self.row += 1
-
-
-def _letterhead(page: _Page, content: Content) -> None:
-    """The two blocks at the top as the decree has them. The day is left for a pen: bytes do not know the clock."""
-    policy = content.policy
-    if content.is_sample:
-        page.sheet.set_row(page.row, 15)
-        page.put(0, _LAST, f"{SAMPLE_MARK} – KHÔNG DÙNG ĐỂ BÁO CÁO", bold=True, font_color=ALARM, align="center")
-        page.row += 1
-    middle = 11
-    page.sheet.set_row(page.row, 16.5)
-    page.put(0, middle - 1, policy.parent_body.upper(), font_size=12, align="center", shrink=True)
-    page.put(
-        middle,
-        _LAST,
-        "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM",
-        font_size=12,
-        bold=True,
-        align="center",
-        shrink=True,
-    )
-    page.row += 1
-    page.sheet.set_row(page.row, 17)
-    page.put(0, middle - 1, policy.issuer.upper(), font_size=12, bold=True, align="center", shrink=True)
-    page.put(middle, _LAST, "Độc lập - Tự do - Hạnh phúc", font_size=13, bold=True, align="center")
-    page.row += 1
-    # The rules: a third to a half of the issuer's line, and the whole of the motto's.
-    page.sheet.set_row(page.row, 5)
-    for first, last in ((4, 6), (14, 21)):
-        page.put(first, last, "", top=1)
-    page.row += 1
-    page.sheet.set_row(page.row, 18)
-    day = f"{policy.place}, ngày        tháng {_letter_month(content)}"
-    page.put(middle, _LAST, day, font_size=13, italic=True, align="center")
-    page.row += 1
-    page.gap(8)
-    month = month_text(content.month)
-    for text in (
-        "BÁO CÁO KẾT QUẢ ĐO CHẤT LƯỢNG BĂNG RỘNG DI ĐỘNG BẰNG i-SPEED",
-        f"THÁNG {month} TẠI {policy.province_name.upper()}",
-    ):
-        page.sheet.set_row(page.row, 19)
-        page.put(0, _LAST, text, font_size=14, bold=True, align="center", shrink=True)
-        page.row += 1
-    page.gap(8)
-
-
-def _letter_month(content: Content) -> str:
-    """The month in which the report is signed: the one after; the decree pads January and February only."""
-    signed = content.month.next
-    return f"{signed.number:02d} năm {signed.year}" if signed.number < 3 else f"{signed.number} năm {signed.year}"
 
 
 def _key_figures(page: _Page, content: Content) -> None:
@@ -195,27 +107,13 @@ def _key_figures(page: _Page, content: Content) -> None:
         ("Tải lên trung vị", "upload_mbps_median", SPEED, SPEED, _interval_note(now, "upload_mbps")),
         ("Mẫu đạt mục tiêu", "share_at_target", SHARE, POINTS, f"{targets} Mbps"),
     )  # fmt: skip
-    edges = ((0, 4), (5, 9), (10, 14), (15, 19), (20, 24))
-    for line, height in enumerate((17, 29, 15, 15)):
-        page.sheet.set_row(page.row, height)
-        frame: dict[str, Any] = {"top": 2 * (line == 0), "bottom": line == 3}
-        for (label, column, form, change, note), (first, last) in zip(cards, edges, strict=True):
-            look: dict[str, Any] = {
-                "align": "center", "shrink": True, "left": 1, "right": 1,
-                "border_color": NAVY, **frame,
-            }  # fmt: skip
-            value = _shown(now, column, content)
-            if line == 0:
-                page.put(first, last, label, font_size=11, bg_color=HEADER_FILL, **look)
-            elif line == 1:
-                size = 11 if isinstance(value, Mark) else 20
-                page.put(first, last, value, font_size=size, bold=True, font_color=NAVY, num_format=form, **look)
-            elif line == 2:
-                shown = _change(column, now, before)
-                page.put(first, last, shown, font_size=10, num_format=change_format(change), **look)
-            else:
-                page.put(first, last, note, font_size=9, font_color=GREY, **look)
-        page.row += 1
+    lay_cards(
+        page,
+        [
+            Card(label, _shown(now, column, content), form, _change(column, now, before), change, note)
+            for label, column, form, change, note in cards
+        ],
+    )
     since = f"▲ tăng, ▼ giảm so với số liệu tháng {month_text(content.month.previous)} như đã phát hành"
     page.line(since if before else "", size=9, italic=True, align="right", font_color=GREY)
 
@@ -242,21 +140,6 @@ def _findings(page: _Page, content: Content) -> None:
     page.gap(6)
 
 
-def _links(page: _Page, details: Sequence[tuple[str, str]]) -> None:
-    """The other sheets, in three columns read downwards."""
-    page.section("Các trang của báo cáo")
-    height = -(-len(details) // 3)
-    style = page.styles(font_size=10.5, font_color=LINK, underline=1)
-    for index in range(height):
-        page.sheet.set_row(page.row, 15)
-        for column, (name, about) in enumerate(details[index::height]):
-            first = 8 * column
-            page.sheet.merge_range(page.row, first, page.row, first + 7, "", style)
-            page.sheet.write_url(page.row, first, f"internal:'{name}'!A1", style, f"{name}: {about}")
-        page.row += 1
-    page.gap(4)
-
-
 def _revision(page: _Page, content: Content) -> None:
     policy = content.policy
     page.line(
@@ -281,38 +164,6 @@ def _blocks(page: _Page, content: Content) -> Blocks:
     page.line(key_of(page.marks), size=10, italic=True, font_color=GREY)
     page.row = after
     return Blocks(progress, missing, operators, waterfall, flags)
-
-
-def _block(
-    page: _Page,
-    title: str,
-    headings: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    kinds: Sequence[Kind],
-    label_columns: int,
-    width: int,
-) -> tuple[int, list[int]]:
-    """A small ruled table on the grid; its first row and the columns that its figures stand in."""
-    page.section(title)
-    starts = [0, *(label_columns + width * index for index in range(len(headings) - 1))]
-    ends = [label_columns - 1, *(start + width - 1 for start in starts[1:])]
-    page.sheet.set_row(page.row, 13 * max(lines_of(text, width * _COLUMN_PX, 10, bold=True) for text in headings) + 5)
-    head = {"border": 1, "border_color": LINE, "text_wrap": True, "align": "center"}
-    for start, end, text in zip(starts, ends, headings, strict=True):
-        page.put(start, end, text, bold=True, font_size=10, bg_color=HEADER_FILL, **head)
-    page.row += 1
-    first_row = page.row
-    for values in rows:
-        page.sheet.set_row(page.row, 15)
-        for start, end, value, kind in zip(starts, ends, values, kinds, strict=True):
-            if start < end:
-                page.sheet.merge_range(page.row, start, page.row, end, "", page.styles.cell())
-            write_cell(page.sheet, page.styles, page.row, start, value, kind)
-            if isinstance(value, Mark):
-                page.marks.append(value)
-        page.row += 1
-    page.gap(10)
-    return first_row, starts
 
 
 def _progress_block(page: _Page, content: Content) -> tuple[Block | None, Block | None]:

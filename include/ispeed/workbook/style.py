@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from math import ceil
 from typing import Any, Final
 
@@ -66,13 +67,19 @@ class Styles:
     def __init__(self, book: Workbook) -> None:
         self._book = book
         self._made: dict[tuple[tuple[str, Any], ...], Format] = {}
+        # The same by the properties in the order in which they were asked for: sorting them for each cell costs more.
+        self._asked: dict[tuple[tuple[str, Any], ...], Format] = {}
 
     def __call__(self, **properties: Any) -> Format:
         """The format with these XlsxWriter properties on top of Times New Roman 11, centred vertically."""
+        asked = tuple(properties.items())
+        if (known := self._asked.get(asked)) is not None:
+            return known
         wanted = {"font_name": FONT, "font_size": 11, "valign": "vcenter", **properties}
         key = tuple(sorted(wanted.items()))
         if key not in self._made:
             self._made[key] = self._book.add_format(wanted)
+        self._asked[asked] = self._made[key]
         return self._made[key]
 
     def cell(self, **properties: Any) -> Format:
@@ -107,6 +114,8 @@ def lay_paper(sheet: Worksheet, content: Content, *, landscape: bool) -> None:
     sheet.set_start_page(1)
 
 
+# Recipients' workbooks repeat most of their texts: names of peers, headings, notes.
+@lru_cache(maxsize=50_000)
 def lines_of(text: str, width_px: float, size: float = 11, bold: bool = False) -> int:
     """How many lines a text takes in a cell that wraps at words; rather one more than one less."""
     room = (width_px - 7) / (size * 96 / 72 * (1.09 if bold else 1.06)) * 1000

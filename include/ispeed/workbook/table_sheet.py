@@ -84,6 +84,7 @@ def lay_table_sheet(
     room_above_px: int = 0,
     beside: int = 0,
     none: Mark = NONE_FOUND,
+    is_bold: Callable[[RowT], bool] | None = None,
 ) -> Placed:
     """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` pixels for some
     at its right.
@@ -130,8 +131,9 @@ def lay_table_sheet(
     sheet.set_row(placed.header_row, 12.5 * lines + 14)
     for offset, values in enumerate(cells):
         sheet.set_row(placed.first_row + offset, _height_of(values, columns))
+        look = {"bold": True} if is_bold and rows and is_bold(rows[offset]) else {}
         for index, value in enumerate(values):
-            write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind)
+            write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind, **look)
 
     lay_paper(sheet, content, landscape=landscape)
     sheet.print_area(1, 0, placed.last_row, print_column)
