@@ -1,4 +1,4 @@
-"""What a data engineer types: `python -m ispeed demo | month | backfill | diff | verify | withdraw | sync | up | …`."""
+"""What a data engineer types: `python -m ispeed demo`, `month`, `backfill`, `diff`, `verify`, `trace` and so on."""
 
 from __future__ import annotations
 
@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trace.add_argument("--boundaries", metavar="YYYY-MM-DD", help="the map of a restated table")
     trace.add_argument("--limit", metavar="N", type=int, default=50, help="how many rows to print (default 50)")
     trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
+    books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
+    books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     chosen = parser.parse_args(arguments)
     # Progress is to be seen while it goes on, also through a pipe.
@@ -115,6 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_registry(chosen.province, chosen.out or _province_folder(chosen.province))
             case "trace":
                 return run_trace(chosen)
+            case "check-books":
+                from ispeed.book_checks.command import check_books
+
+                return USER_ERROR if check_books(chosen.places, Settings.from_environment().share) else OK
             case _:
                 return run_docs()
     except UserError as error:

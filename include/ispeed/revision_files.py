@@ -1,4 +1,4 @@
-"""The files of a revision: workbooks, csv folder, quarantined rows, Data Docs, page, and the manifest of them all."""
+"""The files of a revision: workbooks, csv folder, quarantine, Data Docs, page, and the manifest of them all."""
 
 from __future__ import annotations
 

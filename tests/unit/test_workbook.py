@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
+from openpyxl.cell import Cell
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ispeed.months import Month
@@ -24,7 +25,7 @@ from ispeed.workbook.dump import dump
 from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.quality import ALL_FILES
 from ispeed.workbook.style import lines_of
-from ispeed.workbook.wording import alphabetical, kinds_of, listing, number
+from ispeed.workbook.wording import alphabetical, kinds_of, listing, number, roman
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "workbook_2024-10.txt"
 TABLES = {
@@ -203,6 +204,7 @@ def content(**changes: object) -> Content:
         "changes": [],
         "change_causes": [],
         "is_sample": False,
+        "places": {"22366": (1.0, 2.0), "22333": (1.2, 2.1), "22711": (0.8, 1.9), "22453": (0.9, 1.7)},
     }
     return Content(**values | changes)
 
@@ -246,6 +248,7 @@ MONTHS = {
     "a month": content(),
     "sample": content(is_sample=True),
     "nothing measured": without_rows(),
+    "no places": content(places={}),
     "no communes": replace(content(), tables={table.name: [] for table in REPORT_TABLES}),
 }
 
@@ -416,6 +419,102 @@ def test_key_figures_change_against_what_was_published_for_the_month_before(tmp_
     assert "so với số liệu tháng 09/2024 như đã phát hành" in text_of(sheet)
 
 
+def test_the_first_page_says_what_to_do_next(tmp_path: Path) -> None:
+    text = text_of(read(content(), tmp_path)["Tổng quan"])
+    assert "ở 2 đơn vị chưa đủ 30 lượt đo (còn thiếu 48 lượt), tập trung ở Huyện Cam Lâm (2)" in text
+    assert "gần đủ nhất: xã Suối Tân (thiếu 18), thị trấn Cam Đức (thiếu 30)" in text
+    assert "Trong tháng 11/2024, duy trì ở mỗi đơn vị ít nhất 10 lượt đo mỗi ngày để đủ 300 lượt" in text
+    assert "mã giới thiệu lạ (số lượt đo): 0123 (3); gửi nơi xuất số liệu 23 dòng cách ly để sửa" in text
+    assert "Việc cần làm tiếp" not in text_of(read(MONTHS["no communes"], tmp_path)["Tổng quan"])
+
+
+def target_of(cell: Cell) -> int:
+    """The row that a cell's link leads to."""
+    assert cell.hyperlink and cell.hyperlink.location
+    return int(re.sub(r".*!\D+", "", cell.hyperlink.location))
+
+
+def test_links_lead_from_the_first_page_to_the_row_in_the_appendix_and_from_the_progress_too(tmp_path: Path) -> None:
+    book = read(content(), tmp_path)
+    appendix = book["Phụ lục I"]
+    found: dict[str, set[str]] = {}
+    for sheet in (book["Tổng quan"], book["Tiến độ mẫu"]):
+        for row in sheet.iter_rows():
+            for cell in row:
+                if cell.hyperlink and "Phụ lục I'!A" in (cell.hyperlink.location or "") and target_of(cell) > 1:
+                    target = target_of(cell)
+                    names = tuple(str(appendix.cell(target, column).value) for column in range(1, 7))
+                    assert str(cell.value).endswith(names), f"{cell.value} leads to {names}"
+                    found.setdefault(sheet.title, set()).add(str(cell.value))
+    assert {"Suối Tân", "Huyện Cam Lâm", "xã Suối Tân"} < found["Tổng quan"]
+    assert found["Tiến độ mẫu"] == {"Phước Tiến", "Vĩnh Phước", "Suối Tân", "Cam Đức"}
+
+
+def test_the_map_has_a_symbol_for_each_commune_in_its_level(tmp_path: Path) -> None:
+    month = content()
+    (chart,) = (part for part in parts(month, tmp_path).values() if "<c:scatterChart>" in part)
+    sheet = read(month, tmp_path)["Tổng quan"]
+    series = re.findall(r"<c:ser>.*?</c:ser>", chart, re.DOTALL)
+    seen: dict[str, list[tuple[float, float]]] = {}
+    for one in series:
+        name = re.findall(r"<c:tx>.*?<c:v>(.*?)</c:v>", one, re.DOTALL)[0]
+        cells = []
+        for axis in "xy":
+            letter, top, end = re.findall(rf"<c:{axis}Val>.*?!\$(\w+)\$(\d+)(?::\$\w+\$(\d+))?</c:f>", one, re.DOTALL)[
+                0
+            ]
+            cells.append([sheet[f"{letter}{row}"].value for row in range(int(top), int(end or top) + 1)])
+        seen[name] = list(zip(*cells, strict=True))
+    assert seen == {
+        "Từ 300 lượt đo": [(1.0, 2.0)],
+        "30–299 lượt đo": [(1.2, 2.1)],
+        "1–29 lượt đo": [(0.8, 1.9)],
+        "Chưa có lượt đo": [(0.9, 1.7)],
+    }
+    assert len({re.search(r'<c:symbol val="(\w+)"', one)[1] for one in series}) == 4  # type: ignore[index]
+    assert "không phải bản đồ địa giới" in text_of(sheet)
+
+
+def test_a_province_without_places_has_no_map_and_no_hole(tmp_path: Path) -> None:
+    assert not [part for part in parts(MONTHS["no places"], tmp_path).values() if "<c:scatterChart>" in part]
+    assert "Sơ đồ" not in text_of(read(MONTHS["no places"], tmp_path)["Tổng quan"])
+
+
+def test_a_name_that_looks_like_a_formula_is_no_label_on_the_map(tmp_path: Path) -> None:
+    rows = [row | {"commune_name": "=1+1"} for row in content().tables["report_commune_month"]]
+    what = content(tables={**content().tables, "report_commune_month": rows})
+    (chart,) = (part for part in parts(what, tmp_path).values() if "<c:scatterChart>" in part)
+    assert "1+1" not in chart
+
+
+def test_communes_stand_by_district_and_a_line_says_where_one_begins(tmp_path: Path) -> None:
+    sheet = read(content(), tmp_path)["Phụ lục I"]
+    (table,) = sheet.tables.values()
+    rows = list(sheet[table.ref])[1:]
+    assert [(row[1].value, row[2].value) for row in rows] == [
+        ("I", "Thành phố Nha Trang"),
+        ("I", "Thành phố Nha Trang"),
+        ("II", "Huyện Cam Lâm"),
+        ("II", "Huyện Cam Lâm"),
+    ]
+    assert [{cell.border.top.style for cell in row} for row in rows] == [{"medium"}, {"thin"}, {"medium"}, {"thin"}]
+    assert [row[2].font.b for row in rows] == [True, False, True, False]
+    assert "Nét đậm và ô tô nền: bắt đầu một đơn vị cấp huyện." in text_of(sheet)
+
+
+def test_districts_are_summed_up_on_the_first_sheet(tmp_path: Path) -> None:
+    rows = [[cell.value for cell in row if cell.value is not None] for row in read(content(), tmp_path)["Tổng quan"]]
+    assert ["Huyện Cam Lâm", 0, 0, 1, 1, 2, 588] in rows
+    assert ["Toàn địa bàn", 1, 1, 1, 1, 4, 843] in rows
+
+
+def test_a_month_with_much_to_tell_is_printed_smaller(tmp_path: Path) -> None:
+    plain = read(content(), tmp_path)["Tổng quan"].page_setup.scale
+    causes = ["Tệp " + "rất dài " * 120, "Quy tắc " + "đổi " * 200]
+    much = read(content(revision=2, change_causes=causes), tmp_path)["Tổng quan"].page_setup.scale
+    assert plain == 91 and 60 <= much < plain
+
+
 def test_the_first_revision_says_so(tmp_path: Path) -> None:
     sheet = read(content(), tmp_path)["Thay đổi"]
     assert "Bản phát hành r1 của tháng 10/2024: phát hành lần đầu." in text_of(sheet)
@@ -527,7 +626,7 @@ def test_charts_and_tables_say_in_words_what_they_show(tmp_path: Path) -> None:
     found = parts(content(), tmp_path)
     charts = [text for name, part in found.items() if "drawings/drawing" in name for text in
               re.findall(r"<xdr:cNvPr [^>]*>", part)]  # fmt: skip
-    assert len(charts) == 8
+    assert len(charts) == 10
     assert all('descr="Biểu đồ' in chart for chart in charts)
     tables = [part for name, part in found.items() if name.startswith("xl/tables/")]
     assert len(tables) == 9
@@ -552,6 +651,7 @@ def test_numbers_words_and_names_are_written_as_vietnamese_readers_expect() -> N
         "-4",
         "20.512",
     )
+    assert [roman(value) for value in (1, 4, 9, 14, 39, 101)] == ["I", "IV", "IX", "XIV", "XXXIX", "CI"]
     assert listing(["a", "b", "c"]) == "a, b và c" and listing(["a"]) == "a" and listing([]) == ""
     assert kinds_of(["phường", "đặc khu", "xã"]) == "xã, phường, đặc khu"
     names = ["Đại Lãnh", "Ba Ngòi", "Ấp", "An", "Diên An", "Ăng", "Cam Đức"]

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Final
 
+from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.fields import figure_fields, mix_field, report_field
+from ispeed.workbook.fields import figure_fields, heading_of, mix_field, report_field
 from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_IN_REGISTRY, text_or
 from ispeed.workbook.style import Styles
-from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import HOLDER_KINDS, ORGANISATION_KINDS, alphabetical, kinds_of, month_text, number
+from ispeed.workbook.table_sheet import Field, Groups, Heading, Link, lay_table_sheet
+from ispeed.workbook.wording import HOLDER_KINDS, ORGANISATION_KINDS, alphabetical, kinds_of, month_text, number, roman
 
+DISTRICT_NUMBER: Final = "TT cấp huyện"
 _ELSEWHERE = (
     "Mạng di động: gộp 2G đến 5G và mọi nhà mạng, cơ cấu công nghệ ghi ở từng dòng. Cơ cấu nhà mạng, số liệu theo từng "
     "công nghệ, mạng cố định và đầy đủ các phân vị ở thư mục csv kèm theo."
 )
 
 
-def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None:
-    """Phụ lục I: every commune of the month by district and name."""
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where Phụ lục I has each commune, by its code, and where each district begins, by its code."""
+
+    communes: Mapping[str, Link]
+    districts: Mapping[str, Link]
+
+
+def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> Whereabouts:
+    """Phụ lục I: every commune of the month by district and name, as the letter lists them.
+
+    The letter's rows "I. Thành phố Nha Trang" would break the table (a filter or a sum would meet them): the district's
+    number and name are columns instead, a thick line and a shade say where one begins. Its totals stand on Tổng quan.
+    """
     table = "report_commune_month"
     rows = sorted(content.rows(table, "mobile"), key=commune_order)
     kinds = kinds_of(row["kind"] for row in rows)
@@ -32,8 +49,43 @@ def lay_appendix_one(sheet: Worksheet, styles: Styles, content: Content) -> None
         label="Phụ lục I",
         subtitle=goes_with(content),
     )
-    fields = [*commune_fields(rows), *figure_fields(table, content.policy), mix_field(table)]
-    lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
+    fields = [*_by_district(rows), *figure_fields(table, content.policy), mix_field(table)]
+    groups: Groups[Row] | None = None
+    if any(row["district_name"] for row in rows):
+        districts = (DISTRICT_NUMBER, heading_of(table, "district_name"))
+        groups = Groups(_district, districts, "Nét đậm và ô tô nền: bắt đầu một đơn vị cấp huyện.")
+    frozen = [field.heading for field in fields].index(heading_of(table, "commune_name")) + 2
+    bars = {heading_of(table, "n_measurements"): content.policy.assess_minimum} if rows else None
+    placed = lay_table_sheet(
+        sheet, styles, content, heading, fields, rows, frozen_columns=frozen, groups=groups, bars=bars
+    )
+    name = sheet.get_name()
+    numbered = [(row, xl_rowcol_to_cell(line, 0)) for line, row in enumerate(rows, start=placed.first_row)]
+    districts_at: dict[str, Link] = {}
+    for row, cell in numbered:
+        districts_at.setdefault(_district(row), Link(str(row["district_name"] or ""), name, cell))
+    return Whereabouts(
+        {str(row["commune_code"]): Link(str(row["commune_name"]), name, cell) for row, cell in numbered},
+        districts_at if groups else {},
+    )
+
+
+def _by_district(rows: list[Row]) -> list[Field[Row]]:
+    """A commune's columns with its district, numbered in the registry's order, before it."""
+    fields = commune_fields(rows)
+    if len(fields) == 3:
+        return fields
+    codes = list(dict.fromkeys(_district(row) for row in rows))
+    numbers = {code: roman(place) for place, code in enumerate(codes, start=1)}
+    return [
+        Field(DISTRICT_NUMBER, 48, "centre", lambda row: numbers[_district(row)]),
+        replace(fields[3], width=168),
+        *fields[:3],
+    ]
+
+
+def _district(row: Row) -> str:
+    return str(row["district_code"] or "")
 
 
 def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None:
@@ -56,7 +108,7 @@ def lay_appendix_two(sheet: Worksheet, styles: Styles, content: Content) -> None
         subtitle=goes_with(content),
     )
     fields = [
-        report_field(table, "referral_code", 134, "code"),
+        report_field(table, "referral_code", 148, "code"),
         report_field(table, "holder_name", 188, "text", holder),
         report_field(
             table,
@@ -116,7 +168,7 @@ def commune_fields(rows: list[Row], table: str = "report_commune_month") -> list
     """Code, name, kind and, where there are districts, district."""
     fields = [
         report_field(table, "commune_code", 58, "code"),
-        report_field(table, "commune_name", 124, "text"),
+        report_field(table, "commune_name", 136, "text"),
         report_field(table, "kind", 68, "centre", lambda row: text_or(row["kind"])),
     ]
     if any(row["district_name"] for row in rows):

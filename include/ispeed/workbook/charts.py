@@ -66,7 +66,7 @@ def insert_chart(
 
 def progress_chart(book: Workbook, block: Block, title: str, legend: str = "right") -> Chart:
     """Bars of communes by district, stacked by how many measurements they have."""
-    chart = _new(book, {"type": "bar", "subtype": "stacked"})
+    chart = new_chart(book, {"type": "bar", "subtype": "stacked"})
     for index, (column, heading) in enumerate(zip(block.figures, block.headings, strict=True)):
         chart.add_series(
             {
@@ -80,13 +80,13 @@ def progress_chart(book: Workbook, block: Block, title: str, legend: str = "righ
                     "value": True,
                     "num_format": _HIDE_ZERO,
                     "position": "center",
-                    "font": _font(8, color=_TEXT_ON[index]),
+                    "font": font(8, color=_TEXT_ON[index]),
                 },
             }
         )
-    _dress(chart, title, legend=legend)
+    dress(chart, title, legend=legend)
     chart.set_y_axis(
-        {"reverse": True, "num_font": _font(8), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
+        {"reverse": True, "num_font": font(8), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
     )
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT})
     return chart
@@ -94,7 +94,7 @@ def progress_chart(book: Workbook, block: Block, title: str, legend: str = "righ
 
 def count_chart(book: Workbook, block: Block, title: str) -> Chart:
     """Plain bars of one count each."""
-    chart = _new(book, {"type": "bar"})
+    chart = new_chart(book, {"type": "bar"})
     chart.add_series(
         {
             "name": block.headings[0],
@@ -103,12 +103,12 @@ def count_chart(book: Workbook, block: Block, title: str) -> Chart:
             "fill": {"color": BLUE},
             "border": {"color": NAVY, "width": 0.75},
             "gap": 40,
-            "data_labels": {"value": True, "num_format": COUNT, "position": "outside_end", "font": _font(9)},
+            "data_labels": {"value": True, "num_format": COUNT, "position": "outside_end", "font": font(9)},
         }
     )
-    _dress(chart, title, legend=None)
+    dress(chart, title, legend=None)
     chart.set_y_axis(
-        {"reverse": True, "num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
+        {"reverse": True, "num_font": font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1}
     )
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "num_format": COUNT, "min": 0})
     return chart
@@ -116,7 +116,7 @@ def count_chart(book: Workbook, block: Block, title: str) -> Chart:
 
 def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
     """Columns of median download by operator, one series a technology, with the interval as whiskers."""
-    chart = _new(book, {"type": "column"})
+    chart = new_chart(book, {"type": "column"})
     for column, heading, (down, up), fill in zip(
         block.figures, block.headings, block.whiskers, (BLUE, NAVY), strict=True
     ):
@@ -133,7 +133,7 @@ def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
                     "value": True,
                     "num_format": f"{COUNT};;",
                     "position": "inside_base",
-                    "font": _font(9, bold=True),
+                    "font": font(9, bold=True),
                     "fill": {"color": "#FFFFFF"},
                     "border": {"color": NAVY, "width": 0.5},
                 },
@@ -145,17 +145,17 @@ def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
                 },
             }
         )
-    _dress(chart, title, legend="bottom")
-    chart.set_x_axis({"num_font": _font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1})
+    dress(chart, title, legend="bottom")
+    chart.set_x_axis({"num_font": font(9), "line": {"color": NAVY}, "major_tick_mark": "none", "interval_unit": 1})
     chart.set_y_axis(
         {
-            "num_font": _font(9),
+            "num_font": font(9),
             "num_format": COUNT,
             "min": 0,
             "major_gridlines": {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}},
             "line": {"none": True},
             "name": "Mbps",
-            "name_font": _font(9),
+            "name_font": font(9),
         }
     )
     return chart
@@ -163,7 +163,7 @@ def operators_chart(book: Workbook, block: Block, title: str) -> Chart:
 
 def operator_bars(book: Workbook, block: Block, title: str) -> Chart:
     """The same medians as bars with their figures, for a small space."""
-    chart = _new(book, {"type": "bar"})
+    chart = new_chart(book, {"type": "bar"})
     for column, heading, fill in zip(block.figures, block.headings, (BLUE, NAVY), strict=False):
         chart.add_series(
             {
@@ -173,14 +173,14 @@ def operator_bars(book: Workbook, block: Block, title: str) -> Chart:
                 "fill": {"color": fill},
                 "border": {"color": NAVY, "width": 0.75},
                 "gap": 30,
-                "data_labels": {"value": True, "num_format": _HIDE_ZERO, "position": "outside_end", "font": _font(8)},
+                "data_labels": {"value": True, "num_format": _HIDE_ZERO, "position": "outside_end", "font": font(8)},
             }
         )
-    _dress(chart, title, legend="right")
+    dress(chart, title, legend="right")
     chart.set_y_axis(
         {
             "reverse": True,
-            "num_font": _font(8),
+            "num_font": font(8),
             "line": {"color": NAVY},
             "major_tick_mark": "none",
             "interval_unit": 1,
@@ -200,7 +200,7 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
     left, taken = block.figures
     start = axis_start(kept[0], kept[last])
     ends = (0, last)
-    chart = _new(book, {"type": "bar", "subtype": "stacked"})
+    chart = new_chart(book, {"type": "bar", "subtype": "stacked"})
     chart.add_series(
         {
             "name": block.headings[0],
@@ -215,11 +215,11 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
             "data_labels": {
                 "value": True,
                 "position": "inside_end",
-                "font": _font(8),
+                "font": font(8),
                 "custom": [
                     {
                         "value": _grouped(kept[index]) if index in ends else f"−{_grouped(removed[index])}",
-                        "font": _font(8, color="#FFFFFF" if index in ends else "#000000", bold=index in ends),
+                        "font": font(8, color="#FFFFFF" if index in ends else "#000000", bold=index in ends),
                     }
                     for index in range(last + 1)
                 ],
@@ -235,11 +235,11 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
             "border": {"color": NAVY, "width": 0.75},
         }
     )
-    _dress(chart, title, legend=None)
+    dress(chart, title, legend=None)
     chart.set_y_axis(
         {
             "reverse": True,
-            "num_font": _font(8),
+            "num_font": font(8),
             "line": {"color": NAVY},
             "major_tick_mark": "none",
             "interval_unit": 1,
@@ -254,13 +254,14 @@ def waterfall_chart(book: Workbook, block: Block, kept: Sequence[int], removed: 
             "major_tick_mark": "none",
             "line": {"none": True},
             "name": f"Số dòng; trục bắt đầu từ {_grouped(start)}" if start else "Số dòng",
-            "name_font": _font(8),
+            "name_font": font(8),
         }
     )
     return chart
 
 
-def _new(book: Workbook, options: dict[str, str]) -> Chart:
+def new_chart(book: Workbook, options: dict[str, str]) -> Chart:
+    """An empty chart of a type."""
     return cast(Chart, book.add_chart(options))
 
 
@@ -277,10 +278,11 @@ def _grouped(value: int) -> str:
     return f"{value:,}".replace(",", ".")
 
 
-def _dress(chart: Chart, title: str, *, legend: str | None) -> None:
-    chart.set_title({"name": title, "name_font": _font(10.5, bold=True, color=NAVY), "overlay": False})
+def dress(chart: Chart, title: str, *, legend: str | None) -> None:
+    """Title, legend and frame as all charts have them."""
+    chart.set_title({"name": title, "name_font": font(10.5, bold=True, color=NAVY), "overlay": False})
     if legend:
-        chart.set_legend({"position": legend, "font": _font(9)})
+        chart.set_legend({"position": legend, "font": font(9)})
     else:
         chart.set_legend({"none": True})
     chart.set_chartarea({"border": {"color": "#BFBFBF", "width": 0.75}, "fill": {"color": "#FFFFFF"}})
@@ -288,5 +290,6 @@ def _dress(chart: Chart, title: str, *, legend: str | None) -> None:
     chart.show_hidden_data()
 
 
-def _font(size: float, **look: Any) -> dict[str, Any]:
+def font(size: float, **look: Any) -> dict[str, Any]:
+    """The house's letters of a size in points."""
     return {"name": FONT, "size": size, "bold": False, "color": "#000000", **look}

@@ -127,8 +127,8 @@ class Content:
     constants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     compared_with: int | None = None
-    series: Sequence[Row] = ()
     previous_counts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    series: Sequence[Row] = ()
     boundaries_day: date | None = None
     month_revision: int | None = None
 

@@ -68,7 +68,7 @@ def mix_field(table: str) -> Field[Row]:
     return report_field(
         table,
         "technology_mix",
-        190,
-        "text",
+        206,
+        "small",
         lambda row: WITHHELD if row["technology_mix"] is None else row["technology_mix"],
     )

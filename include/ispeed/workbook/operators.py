@@ -16,7 +16,7 @@ from ispeed.workbook.table_sheet import Heading, lay_table_sheet
 from ispeed.workbook.wording import NETWORKS, alphabetical, month_text, number
 
 TECHNOLOGIES: Final = ("5G", "4G", "3G", "2G", "WiFi", "Cố định")
-CHART_TITLE: Final = "Tốc độ tải xuống trung vị theo nhà mạng (Mbps)"
+CHART_TITLE: Final = "Tốc độ tải xuống trung vị theo nhà mạng (Mbps); vạch dọc là khoảng tin cậy 95%"
 CHART_ALT: Final = (
     "Biểu đồ cột: tốc độ tải xuống trung vị của từng nhà mạng trên 4G và 5G, vạch dọc là khoảng tin cậy 95%. "
     "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ, và ở bảng của trang Nhà mạng."
@@ -59,7 +59,7 @@ def lay_operators(
         "Mạng di động và mạng cố định không gộp với nhau.",
     )
     fields = [
-        report_field(table, "operator", 128, "text", operator_name),
+        report_field(table, "operator", 148, "text", operator_name),
         report_field(table, "host_network", 124, "text", lambda row: text_or(row["host_network"], NO_TEXT)),
         report_field(
             table, "network", 70, "centre", lambda row: NETWORKS.get(str(row["network"]), str(row["network"]))

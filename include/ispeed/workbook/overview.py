@@ -4,50 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import Final
 
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook import sentences
+from ispeed.workbook.appendices import Whereabouts
 from ispeed.workbook.changes import summary
-from ispeed.workbook.charts import (
-    Block,
-    insert_chart,
-    operator_bars,
-    progress_chart,
-    waterfall_chart,
+from ispeed.workbook.chart_figures import (
+    lay_operator_figures,
+    lay_progress_figures,
+    lay_quality_figures,
+    operator_rows,
+    shown,
 )
+from ispeed.workbook.charts import Block, count_chart, insert_chart, operator_bars, progress_chart, waterfall_chart
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.letterhead import lay_letterhead
-from ispeed.workbook.marks import NO_EARLIER_MONTH, NOT_APPLICABLE, NOT_MEASURED, figure, key_of, reason_marks
+from ispeed.workbook.marks import NO_EARLIER_MONTH, key_of
+from ispeed.workbook.next_steps import first_communes, next_steps
 from ispeed.workbook.operators import CHART_ALT as OPERATORS_ALT
-from ispeed.workbook.operators import operator_name
-from ispeed.workbook.page import COLUMN_PX as _COLUMN_PX
-from ispeed.workbook.page import COLUMNS as _COLUMNS
-from ispeed.workbook.page import LAST as _LAST
-from ispeed.workbook.page import WIDTH as _WIDTH
-from ispeed.workbook.page import Card, lay_cards, lay_links
-from ispeed.workbook.page import Page as _Page
-from ispeed.workbook.page import lay_block as _block
+from ispeed.workbook.page import COLUMN_PX, COLUMNS, LAST, WIDTH, Card, Page, lay_cards, lay_links
 from ispeed.workbook.progress import CHART_ALT as PROGRESS_ALT
+from ispeed.workbook.progress import MISSING_ALT, missing_title
 from ispeed.workbook.quality import WATERFALL_ALT, WATERFALL_TITLE, reconcile, waterfall_steps
-from ispeed.workbook.style import (
-    COUNT,
-    GREY,
-    LINE,
-    NAVY,
-    POINTS,
-    SHARE,
-    SPEED,
-    Styles,
-    lay_paper,
-)
-from ispeed.workbook.table_sheet import Kind
-from ispeed.workbook.wording import alphabetical, day_text, month_text, number
+from ispeed.workbook.style import COUNT, GREY, LINE, LINK, NAVY, POINTS, SHARE, SPEED, Styles, lay_paper
+from ispeed.workbook.symbol_map import NOTE, SymbolMap, has_map, lay_symbol_places, symbol_chart
+from ispeed.workbook.table_sheet import plain_text
+from ispeed.workbook.wording import day_text, month_text, number
 
-_COUNTS: Final[tuple[Kind, ...]] = ("count",) * 6
-_SPEEDS: Final[tuple[Kind, ...]] = ("speed",) * 6
+# The height of the paper: A4 less the decree's margins, at full scale; and the scale that fills its width.
+_PAPER_PX: Final = 960
+_SCALE: Final = 91
+_SMALLEST_SCALE: Final = 60
+_MAP_SIZE: Final = (400, 440)
 
 
 @dataclass(frozen=True)
@@ -59,39 +51,84 @@ class Blocks:
     operators: Block | None
     waterfall: Block | None
     flags: Block | None
+    symbols: SymbolMap | None
 
 
 def lay_overview(
-    book: Workbook, sheet: Worksheet, styles: Styles, content: Content, details: Sequence[tuple[str, str]]
+    book: Workbook,
+    sheet: Worksheet,
+    styles: Styles,
+    content: Content,
+    details: Sequence[tuple[str, str]],
+    where: Whereabouts,
 ) -> Blocks:
-    """Write the sheet; `details` are the other sheets with what they hold."""
-    sheet.set_column_pixels(0, _LAST, _COLUMN_PX)
-    page = _Page(sheet, styles)
-    month = month_text(content.month)
+    """Write the sheet: a page to read, a page of where the communes are, the figures of the charts.
+
+    `details` are the other sheets with what they hold, `where` is where Phụ lục I has communes and districts.
+    """
+    sheet.set_column_pixels(0, LAST, COLUMN_PX)
+    page = Page(sheet, styles)
     titles = (
         "BÁO CÁO KẾT QUẢ ĐO CHẤT LƯỢNG BĂNG RỘNG DI ĐỘNG BẰNG i-SPEED",
-        f"THÁNG {month} TẠI {content.policy.province_name.upper()}",
+        f"THÁNG {month_text(content.month)} TẠI {content.policy.province_name.upper()}",
     )
     lay_letterhead(page, content, titles)
     _key_figures(page, content)
     _findings(page, content)
+    _next_steps(page, content, where)
     charts_row = page.row
-    page.gap(170)
-    page.gap(206 if _operator_rows(content) or reconcile(content)[0].raw else 4)
+    page.gap(206 if operator_rows(content) or reconcile(content)[0].raw else 4)
     lay_links(page, "Các trang của báo cáo", details)
     _revision(page, content)
-    second_page = page.row
-    blocks = _blocks(page, content)
-    _charts(book, sheet, charts_row, blocks, content)
+    # A month with much to tell is printed smaller rather than on two pages.
+    scale = max(_SMALLEST_SCALE, min(_SCALE, floor(100 * _PAPER_PX / page.height(0))))
+    room = _PAPER_PX * 100 / scale
+    breaks = [page.row]
 
+    map_row = page.row
+    n_groups = len({row["district_name"] or row["kind"] for row in content.rows("report_commune_month", "mobile")})
+    height = max(_MAP_SIZE[1] if has_map(content) else 90, 70 + 18 * n_groups)
+    if n_groups:
+        page.line("CÁC ĐỊA BÀN VÀ TIẾN ĐỘ", size=14, bold=True, align="center", font_color=NAVY)
+        if has_map(content):
+            page.line(NOTE, size=10, italic=True, font_color=GREY)
+        map_row = page.row
+        page.gap(height + 6)
+    progress, missing = lay_progress_figures(page, content, where.districts)
+    missing_row, missing_height = page.row, 50 + 20 * n_groups
+    shows_missing = missing is not None and page.height(breaks[-1]) + missing_height <= room
+    if shows_missing:
+        page.gap(missing_height + 6)
+    if n_groups:
+        breaks.append(page.row)
+    page.line("SỐ LIỆU CỦA CÁC BIỂU ĐỒ", size=14, bold=True, align="center", font_color=NAVY)
+    key_row = page.row
+    page.row += 1
+    operators = lay_operator_figures(page, content)
+    before_quality = page.row
+    waterfall, flags = lay_quality_figures(page, content)
+    if page.height(breaks[-1]) > room:
+        breaks.append(before_quality)
+    last_printed = page.row - 1
+    symbols = lay_symbol_places(page, content, where.communes)
+    after, page.row = page.row, key_row
+    page.line(key_of(page.marks), size=10, italic=True, font_color=GREY)
+    page.row = after
+
+    blocks = Blocks(progress, missing, operators, waterfall, flags, symbols)
+    _lay_operator_and_quality_charts(book, sheet, charts_row, blocks, content)
+    _lay_progress_charts(book, sheet, map_row, height, blocks)
+    if missing and shows_missing:
+        chart = count_chart(book, missing, missing_title(content.policy))
+        insert_chart(sheet, missing_row, 0, chart, (WIDTH - 2, missing_height), MISSING_ALT)
     lay_paper(sheet, content, landscape=False)
-    sheet.print_area(0, 0, page.row - 1, _LAST)
-    sheet.set_print_scale(91)
-    sheet.set_h_pagebreaks([second_page])
+    sheet.print_area(0, 0, last_printed, LAST)
+    sheet.set_print_scale(scale)
+    sheet.set_h_pagebreaks(breaks)
     return blocks
 
 
-def _key_figures(page: _Page, content: Content) -> None:
+def _key_figures(page: Page, content: Content) -> None:
     """Five cards: what it is, the figure, its change, what it is measured against."""
     policy = content.policy
     now = sentences.province(content)
@@ -110,7 +147,7 @@ def _key_figures(page: _Page, content: Content) -> None:
     lay_cards(
         page,
         [
-            Card(label, _shown(now, column, content), form, _change(column, now, before), change, note)
+            Card(label, shown(now, column, content), form, _change(column, now, before), change, note)
             for label, column, form, change, note in cards
         ],
     )
@@ -132,7 +169,7 @@ def _change(column: str, now: Row, before: Row | None) -> object:
     return NO_EARLIER_MONTH
 
 
-def _findings(page: _Page, content: Content) -> None:
+def _findings(page: Page, content: Content) -> None:
     page.section("Nhận xét")
     for text in sentences.findings(content):
         page.line(text, align="justify")
@@ -140,7 +177,30 @@ def _findings(page: _Page, content: Content) -> None:
     page.gap(6)
 
 
-def _revision(page: _Page, content: Content) -> None:
+def _next_steps(page: Page, content: Content, where: Whereabouts) -> None:
+    """What to do, and under it the communes named there, each leading to its row of Phụ lục I."""
+    steps = next_steps(content)
+    if not steps:
+        return
+    page.section("Việc cần làm tiếp")
+    for text in steps:
+        page.line(text, align="justify")
+    named = [link for row in first_communes(content) if (link := where.communes.get(str(row["commune_code"])))]
+    if named:
+        page.sheet.set_row(page.row, 15)
+        page.put(0, 3, "Dòng ở Phụ lục I:", font_size=10, italic=True, font_color=GREY)
+        width = (COLUMNS - 4) // len(named)
+        look = page.styles(font_size=10, font_color=LINK, underline=1, shrink=True)
+        for place, link in enumerate(named):
+            first = 4 + place * width
+            page.sheet.merge_range(page.row, first, page.row, first + width - 1, "", look)
+            url = f"internal:'{link.sheet}'!{link.cell}"
+            page.sheet.write_url(page.row, first, url, look, plain_text(link.text))
+        page.row += 1
+    page.gap(6)
+
+
+def _revision(page: Page, content: Content) -> None:
     policy = content.policy
     page.line(
         f"{summary(content, most=2)} Kỳ tiếp theo: {day_text(policy.next_release)}. Liên hệ: {policy.contact}. "
@@ -152,141 +212,26 @@ def _revision(page: _Page, content: Content) -> None:
     )
 
 
-def _blocks(page: _Page, content: Content) -> Blocks:
-    """The second page: what the charts draw, in figures."""
-    page.line("SỐ LIỆU CỦA CÁC BIỂU ĐỒ", size=14, bold=True, align="center", font_color=NAVY)
-    key_row = page.row
-    page.row += 1
-    progress, missing = _progress_block(page, content)
-    operators = _operators_block(page, content)
-    waterfall, flags = _quality_blocks(page, content)
-    after, page.row = page.row, key_row
-    page.line(key_of(page.marks), size=10, italic=True, font_color=GREY)
-    page.row = after
-    return Blocks(progress, missing, operators, waterfall, flags)
-
-
-def _progress_block(page: _Page, content: Content) -> tuple[Block | None, Block | None]:
-    """Communes by district (by kind where there are no districts) and by how many measurements they have."""
-    policy = content.policy
-    rows = content.rows("report_commune_month", "mobile")
-    if not rows:
-        return None, None
-    by_district = any(row["district_name"] for row in rows)
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        code, name = ("district_code", "district_name") if by_district else ("kind", "kind")
-        groups.setdefault((str(row[code] or ""), str(row[name] or "Không rõ")), []).append(row)
-    lines: list[list[object]] = []
-    for (_, name), members in sorted(groups.items()):
-        counts = [sentences.whole(row, "n_measurements") for row in members]
-        lines.append([
-            name if by_district else name.capitalize(),
-            sum(count >= policy.assess_minimum for count in counts),
-            sum(policy.publish_minimum <= count < policy.assess_minimum for count in counts),
-            sum(0 < count < policy.publish_minimum for count in counts),
-            counts.count(0),
-            len(members),
-            sum(sentences.whole(row, "n_missing_to_assess") for row in members),
-        ])  # fmt: skip
-    headings = (
-        "Địa bàn" if by_district else "Loại",
-        f"Từ {policy.assess_minimum} lượt đo",
-        f"{policy.publish_minimum}–{policy.assess_minimum - 1} lượt đo",
-        f"1–{policy.publish_minimum - 1} lượt đo",
-        "Chưa có lượt đo",
-        "Số đơn vị cấp xã",
-        "Lượt đo còn thiếu",
-    )
-    title = "Số đơn vị cấp xã theo mức lượt đo di động"
-    first, starts = _block(page, title, headings, lines, ("text", *_COUNTS), 7, 3)
-    last = first + len(lines) - 1
-    return (
-        Block(first, last, 0, tuple(starts[1:5]), headings[1:5]),
-        Block(first, last, 0, (starts[6],), (headings[6],)),
-    )
-
-
-def _operator_rows(content: Content) -> list[Row]:
-    return [row for row in content.rows("report_operator_month", "mobile") if row["technology"] in ("4G", "5G")]
-
-
-def _operators_block(page: _Page, content: Content) -> Block | None:
-    """Median download of each operator on 4G and 5G with its interval, operators with most measurements first.
-
-    Operators of which nothing is published stand last, outside the chart.
-    """
-    found = {(operator_name(row), str(row["technology"])): row for row in _operator_rows(content)}
-    if not found:
-        return None
-
-    def measurements(name: str) -> int:
-        return sum(sentences.whole(row, "n_measurements") for (brand, _), row in found.items() if brand == name)
-
-    drawn = {name for (name, _), row in found.items() if row["download_mbps_median"] is not None}
-    names = sorted(
-        {name for name, _ in found}, key=lambda name: (name not in drawn, -measurements(name), alphabetical(name))
-    )
-    technologies = ("4G", "5G")
-    lines = [
-        [name, *(value for technology in technologies for value in _reach(found.get((name, technology)), content))]
-        for name in names
-    ]
-    parts = ("trung vị", "xuống đến cận dưới", "lên đến cận trên")
-    headings = ("Nhà mạng", *(f"{technology}: {part}" for technology in technologies for part in parts))
-    title = "Tốc độ tải xuống trung vị theo nhà mạng và khoảng cách đến hai cận 95% (Mbps)"
-    first, starts = _block(page, title, headings, lines, ("text", *_SPEEDS), 7, 3)
-    medians, whiskers = (starts[1], starts[4]), ((starts[2], starts[3]), (starts[5], starts[6]))
-    return Block(first, first + len(drawn) - 1, 0, medians, technologies, whiskers) if drawn else None
-
-
-def _reach(row: Row | None, content: Content) -> tuple[object, object, object]:
-    """The median, and how far its 95 % interval reaches down and up; marks where there are none."""
-    median, low, high = (_shown(row, f"download_mbps_{part}", content) for part in ("median", "ci_low", "ci_high"))
-    if isinstance(median, (int, float)) and isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        return median, round(median - low, 6), round(high - median, 6)
-    return median, low, high
-
-
-def _shown(row: Row | None, column: str, content: Content) -> object:
-    """The figure, or the mark of why there is none: the blocks have no column for it."""
-    reasons = reason_marks(content.policy)
-    if row is None:
-        return reasons["no_samples"]
-    return figure(row, column) if not row["reason"] else reasons.get(str(row["reason"]), NOT_MEASURED)
-
-
-def _quality_blocks(page: _Page, content: Content) -> tuple[Block | None, Block | None]:
-    """Rows received, taken away by reason and accepted; then the flags of accepted rows."""
-    total = reconcile(content)[0]
-    if not total.raw:
-        return None, None
-    kept, removed = waterfall_steps(total)
-    labels = ["Nhận", *(content.reasons.get(reason, reason) for reason in total.quarantined), "Chấp nhận"]
-    ends = (0, len(labels) - 1)
-    lines: list[list[object]] = [
-        [label, kept[index], NOT_APPLICABLE if index in ends else removed[index]] for index, label in enumerate(labels)
-    ]
-    headings = ("Bước", "Còn lại", "Cách ly")
-    first, starts = _block(page, "Đối soát số dòng, mọi tệp", headings, lines, ("text", "count", "count"), 15, 5)
-    waterfall = Block(first, first + len(lines) - 1, 0, (starts[1], starts[2]), headings[1:])
-    if not total.flagged:
-        return waterfall, None
-    flags = [[content.reasons.get(reason, reason), count] for reason, count in total.flagged.items()]
-    first, starts = _block(
-        page, "Đánh dấu trên các dòng được chấp nhận", ("Đánh dấu", "Số dòng"), flags, ("text", "count"), 20, 5
-    )
-    return waterfall, Block(first, first + len(flags) - 1, 0, (starts[1],), ("Số dòng",))
-
-
-def _charts(book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content: Content) -> None:
-    half = _WIDTH // 2
-    if blocks.progress:
-        chart = progress_chart(book, blocks.progress, "Số đơn vị cấp xã theo mức lượt đo di động")
-        insert_chart(sheet, row, 0, chart, (_WIDTH - 2, 166), PROGRESS_ALT)
+def _lay_operator_and_quality_charts(
+    book: Workbook, sheet: Worksheet, row: int, blocks: Blocks, content: Content
+) -> None:
+    half = WIDTH // 2
     if blocks.operators:
         chart = operator_bars(book, blocks.operators, "Tải xuống trung vị (Mbps)")
-        insert_chart(sheet, row + 1, 0, chart, (half - 2, 202), OPERATORS_ALT)
+        insert_chart(sheet, row, 0, chart, (half - 2, 202), OPERATORS_ALT)
     if blocks.waterfall:
         chart = waterfall_chart(book, blocks.waterfall, *waterfall_steps(reconcile(content)[0]), WATERFALL_TITLE)
-        insert_chart(sheet, row + 1, _COLUMNS // 2, chart, (half - 2, 202), WATERFALL_ALT, (14, 2))
+        insert_chart(sheet, row, COLUMNS // 2, chart, (half - 2, 202), WATERFALL_ALT, (14, 2))
+
+
+def _lay_progress_charts(book: Workbook, sheet: Worksheet, row: int, height: int, blocks: Blocks) -> None:
+    """The map left, the districts at its right; without places the districts over the whole width."""
+    width = _MAP_SIZE[0]
+    if blocks.symbols:
+        chart = symbol_chart(book, blocks.symbols, (width, height))
+        insert_chart(sheet, row, 0, chart, (width, height), blocks.symbols.alt_text)
+    if blocks.progress:
+        size = (WIDTH - width - 8, height) if blocks.symbols else (WIDTH - 2, height)
+        legend = "bottom" if blocks.symbols else "right"
+        chart = progress_chart(book, blocks.progress, "Theo mức lượt đo di động", legend)
+        insert_chart(sheet, row, 0, chart, size, PROGRESS_ALT, (width + 6 if blocks.symbols else 0, 2))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.marks import Mark
-from ispeed.workbook.style import GREY, HEADER_FILL, LINE, LINK, NAVY, Styles, change_format, lines_of
+from ispeed.workbook.style import DEFAULT_ROW_PX, GREY, HEADER_FILL, LINE, LINK, NAVY, Styles, change_format, lines_of
 from ispeed.workbook.table_sheet import Kind, plain_text, write_cell
 
 # As wide as the paper between the decree's margins; everything lies on it in merged cells.
@@ -46,6 +46,11 @@ class Page:
         """A row left free, as a space or for charts."""
         self.sheet.set_row_pixels(self.row, pixels)
         self.row += 1
+
+    def height(self, first_row: int) -> float:
+        """How high the rows from one on are, in pixels."""
+        sizes = self.sheet.row_sizes
+        return sum(sizes[row][0] if row in sizes else DEFAULT_ROW_PX for row in range(first_row, self.row))
 
     def put(self, first: int, last: int, value: object, **look: Any) -> None:
         """One value over columns `first` to `last` of this row."""
@@ -122,8 +127,13 @@ def lay_block(
     kinds: Sequence[Kind],
     label_columns: int,
     width: int,
+    *,
+    total: bool = False,
 ) -> tuple[int, list[int]]:
-    """A small ruled table on the grid; its first row and the columns that its figures stand in."""
+    """A small ruled table on the grid; its first row and the columns that its figures stand in.
+
+    Where its last row is a `total`, that is bold under a thick line.
+    """
     page.section(title)
     starts = [0, *(label_columns + width * index for index in range(len(headings) - 1))]
     ends = [label_columns - 1, *(start + width - 1 for start in starts[1:])]
@@ -133,12 +143,13 @@ def lay_block(
         page.put(start, end, text, bold=True, font_size=10, bg_color=HEADER_FILL, **head)
     page.row += 1
     first_row = page.row
-    for values in rows:
+    for place, values in enumerate(rows, start=1):
+        look: dict[str, Any] = {"bold": True, "top": 2, "top_color": NAVY} if total and place == len(rows) else {}
         page.sheet.set_row(page.row, 15)
         for start, end, value, kind in zip(starts, ends, values, kinds, strict=True):
             if start < end:
-                page.sheet.merge_range(page.row, start, page.row, end, "", page.styles.cell())
-            write_cell(page.sheet, page.styles, page.row, start, value, kind)
+                page.sheet.merge_range(page.row, start, page.row, end, "", page.styles.cell(**look))
+            write_cell(page.sheet, page.styles, page.row, start, value, kind, **look)
             if isinstance(value, Mark):
                 page.marks.append(value)
         page.row += 1

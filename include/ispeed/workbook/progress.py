@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from ispeed.workbook.appendices import commune_fields, commune_order
+from ispeed.workbook.appendices import Whereabouts, commune_fields, commune_order
 from ispeed.workbook.charts import Block, count_chart, insert_chart, progress_chart
-from ispeed.workbook.content import Content, Row
+from ispeed.workbook.content import Content, Row, WorkbookPolicy
 from ispeed.workbook.fields import heading_of, report_field
 from ispeed.workbook.marks import NO_PACE, status
-from ispeed.workbook.style import NAVY, PALE, Styles
+from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
 from ispeed.workbook.wording import kinds_of, month_text, number
 
 _CHART_WIDTH = 410
 CHART_ALT = (
     "Biểu đồ thanh: số đơn vị cấp xã của từng địa bàn theo mức lượt đo đã đạt. "
-    "Số liệu ở trang Tổng quan, mục Số liệu của các biểu đồ."
+    "Số liệu ở trang Tổng quan, mục Số đơn vị cấp xã theo mức lượt đo di động."
+)
+MISSING_ALT = (
+    "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. "
+    "Số liệu ở trang Tổng quan, mục Số đơn vị cấp xã theo mức lượt đo di động."
 )
 
 
 def lay_progress(
-    book: Workbook, sheet: Worksheet, styles: Styles, content: Content, progress: Block | None, missing: Block | None
+    book: Workbook,
+    sheet: Worksheet,
+    styles: Styles,
+    content: Content,
+    progress: Block | None,
+    missing: Block | None,
+    where: Whereabouts,
 ) -> None:
-    """The table stands left, the charts at its right: it is long, and its header stays in sight."""
+    """The table stands left, the charts at its right: it is long, and its header stays in sight.
+
+    A commune's name leads to its row of Phụ lục I.
+    """
     table, policy = "report_commune_month", content.policy
     rows = sorted(
         content.rows(table, "mobile"), key=lambda row: (-_whole(row, "n_missing_to_assess"), commune_order(row))
@@ -41,7 +56,7 @@ def lay_progress(
         f"{policy.assess_minimum}; nơi chưa đạt là ngày sẽ đạt nếu giữ nguyên số lượt đo mỗi ngày, tính từ đầu tháng.",
     )
     fields: list[Field[Row]] = [
-        *commune_fields(rows),
+        *(_leading(field, where) for field in commune_fields(rows)),
         report_field(table, "n_measurements", 92, "count"),
         report_field(table, "n_missing_to_publish", 74, "count"),
         report_field(table, "n_missing_to_assess", 74, "count"),
@@ -51,25 +66,16 @@ def lay_progress(
     ]
     blocks = [block for block in (progress, missing) if block]
     placed = lay_table_sheet(
-        sheet, styles, content, heading, fields, rows, frozen_columns=3, beside=_CHART_WIDTH + 16 if blocks else 0
-    )
-    column = [field.heading for field in fields].index(heading_of(table, "n_measurements")) + 1
-    sheet.conditional_format(
-        placed.first_row,
-        column,
-        placed.last_row,
-        column,
-        {
-            "type": "data_bar",
-            "data_bar_2010": True,
-            "bar_solid": True,
-            "bar_color": PALE,
-            "bar_border_color": NAVY,
-            "min_type": "num",
-            "min_value": 0,
-            "max_type": "num",
-            "max_value": policy.assess_minimum,
-        },
+        sheet,
+        styles,
+        content,
+        heading,
+        fields,
+        rows,
+        frozen_columns=3,
+        landscape=False,
+        beside=_CHART_WIDTH + 16 if blocks else 0,
+        bars={heading_of(table, "n_measurements"): policy.assess_minimum},
     )
     if not blocks:
         return
@@ -82,9 +88,19 @@ def lay_progress(
         top += height + 14
     if missing:
         height = 50 + 22 * (missing.last_row - missing.first_row + 1)
-        chart = count_chart(book, missing, f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}")
-        alt = "Biểu đồ thanh: số lượt đo còn thiếu của từng địa bàn. Số liệu ở trang Tổng quan."
-        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), alt, (14, top))
+        chart = count_chart(book, missing, missing_title(policy))
+        insert_chart(sheet, row, placed.next_column, chart, (_CHART_WIDTH, height), MISSING_ALT, (14, top))
+
+
+def missing_title(policy: WorkbookPolicy) -> str:
+    """What the chart of measurements that are missing is called."""
+    return f"Lượt đo còn thiếu để mọi đơn vị đủ {policy.assess_minimum}"
+
+
+def _leading(field: Field[Row], where: Whereabouts) -> Field[Row]:
+    if field.heading != heading_of("report_commune_month", "commune_name"):
+        return field
+    return replace(field, value=lambda row: where.communes[str(row["commune_code"])])
 
 
 def _known(row: Row, column: str) -> object:

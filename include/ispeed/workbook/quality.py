@@ -122,7 +122,14 @@ def lay_quality(
         Field("Tỷ lệ trên số dòng nhận", 64, "share", lambda line: line.share),
     ]
     placed = lay_table_sheet(
-        sheet, styles, content, heading, fields, lines, beside=_CHART_WIDTH + 16 if waterfall else 0
+        sheet,
+        styles,
+        content,
+        heading,
+        fields,
+        lines,
+        landscape=False,
+        beside=_CHART_WIDTH + 16 if waterfall else 0,
     )
     if not waterfall:
         return

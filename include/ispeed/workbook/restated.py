@@ -92,9 +92,9 @@ def _lay_communes(sheet: Worksheet, styles: Styles, content: Content) -> None:
     heading = Heading(
         "theo_dia_gioi",
         f"SỐ LIỆU ĐO BĂNG RỘNG DI ĐỘNG THÁNG {month_text(content.month)} THEO ĐỊA GIỚI HÀNH CHÍNH NGÀY {_day(content)}",
-        f"Bảng gồm {number(len(rows) - 1)} đơn vị cấp xã của {content.policy.province_name} vào ngày "
-        f"{_day(content)}; dòng cuối là phần không phân bổ được. Mạng di động (2G đến 5G). Số liệu mạng cố định và đầy "
-        "đủ các phân vị ở thư mục csv kèm theo.",
+        f"Bảng gồm {number(len(rows))} dòng: {number(len(rows) - 1)} đơn vị cấp xã của {content.policy.province_name} "
+        f"vào ngày {_day(content)}, dòng cuối là phần không phân bổ được. Mạng di động (2G đến 5G). Số liệu mạng "
+        "cố định và đầy đủ các phân vị ở thư mục csv kèm theo.",
     )
     named = [_marked(field) if field.kind != "text" else field for field in commune_fields(rows, _COMMUNES)]
     fields = [*named, *figure_fields(_COMMUNES, content.policy)]

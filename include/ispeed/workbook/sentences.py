@@ -126,7 +126,7 @@ def _behind(content: Content) -> str:
             f"3. Còn {number(len(short))} đơn vị chưa đủ {policy.assess_minimum} lượt đo, "
             f"thiếu tổng cộng {number(total)} lượt{_where(short)}"
         ]
-    empty = sorted((row for row in rows if not whole(row, "n_measurements")), key=_by_name)
+    empty = sorted((row for row in rows if not whole(row, "n_measurements")), key=by_name)
     if empty and len(empty) < len(rows):
         named = [commune(row) for row in empty[:_NAMED]]
         rest = len(empty) - len(named)
@@ -134,7 +134,7 @@ def _behind(content: Content) -> str:
         parts.append(f"{number(len(empty))} đơn vị chưa có lượt đo nào ({names})")
     slow = sorted(
         ((median, row) for row in rows if isinstance(median := row["download_mbps_median"], (int, float))),
-        key=lambda pair: (pair[0], _by_name(pair[1])),
+        key=lambda pair: (pair[0], by_name(pair[1])),
     )
     if len(slow) > _NAMED:
         named = [f"{commune(row)} ({number(median, 1)})" for median, row in slow[:_NAMED]]
@@ -155,5 +155,6 @@ def _where(short: list[Row]) -> str:
     return ", nhiều nhất ở " + listing([f"{name} ({number(count)})" for name, count in most])
 
 
-def _by_name(row: Row) -> tuple[tuple[list[int], str], str]:
+def by_name(row: Row) -> tuple[tuple[list[int], str], str]:
+    """Sort key of communes by the alphabet."""
     return alphabetical(row["commune_name"]), str(row["commune_code"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from html import escape
@@ -20,23 +20,36 @@ from ispeed.workbook.style import (
     GREY,
     HEADER_FILL,
     LINK,
+    NAVY,
+    PALE,
     SHARE,
     SPEED,
     Styles,
     lay_paper,
     lines_of,
 )
-from ispeed.workbook.wording import SAMPLE_MARK
+from ispeed.workbook.wording import SAMPLE_MARK, number, percent
 
 RowT = TypeVar("RowT")
-Kind = Literal["code", "text", "centre", "count", "speed", "share", "change", "any", "sheet"]
+Kind = Literal["code", "text", "small", "centre", "count", "speed", "share", "change", "any", "sheet"]
 
 FIRST_SHEET: Final = "Tổng quan"
 _LONGEST_TEXT: Final = 32_767
 _HIGHEST_ROW: Final = 409
 _INDENT_PX: Final = 9
 _CHART_COLUMN_PX: Final = 48
+_TEXTS: Final = ("text", "small")
+_SMALL: Final = 10
 _NUMBER_FORMATS: Final = {"count": COUNT, "speed": SPEED, "share": SHARE, "change": CHANGE}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A text that leads to a cell of this workbook: `cell` is like A12, `sheet` the name of its sheet."""
+
+    text: str
+    sheet: str
+    cell: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,17 @@ class Heading:
     about: str
     label: str = ""
     subtitle: str = ""
+
+
+@dataclass(frozen=True)
+class Groups(Generic[RowT]):
+    """Rows that stand together: where `of` changes a thick line begins, and the columns under `headings` are shaded;
+    in the rows after they are grey. `told` says so in the key. The cells stay whole, for filters.
+    """
+
+    of: Callable[[RowT], object]
+    headings: tuple[str, ...]
+    told: str
 
 
 @dataclass(frozen=True)
@@ -85,28 +109,32 @@ def lay_table_sheet(
     beside: int = 0,
     none: Mark = NONE_FOUND,
     is_bold: Callable[[RowT], bool] | None = None,
+    groups: Groups[RowT] | None = None,
+    bars: Mapping[str, float] | None = None,
 ) -> Placed:
     """Write the whole sheet but its charts: `room_above_px` is left for one above the table, `beside` pixels for some
-    at its right.
+    at its right, on the screen (they would take a third of each printed page; their figures are printed on Tổng quan).
+    `bars` are the headings of the columns whose cells carry a bar, with the figure that fills a cell.
 
     The first column numbers the rows. A table without rows says so (`none`) in one row of marks, since Excel knows no
     empty table and its name is an interface.
     """
     columns = [Field[RowT]("STT", 36, "centre", lambda _: None), *fields]
-    cells = [[number, *(field.value(row) for field in fields)] for number, row in enumerate(rows, start=1)]
+    cells = [[place, *(field.value(row) for field in fields)] for place, row in enumerate(rows, start=1)]
     if not rows:
-        text = next((index for index, field in enumerate(columns) if field.kind == "text"), 1)
+        text = next((index for index, field in enumerate(columns) if field.kind in _TEXTS), 1)
         cells = [[none if index == text else NOT_APPLICABLE for index in range(len(columns))]]
     last_column = len(columns) - 1
     width = sum(column.width for column in columns)
-    print_column = last_column + -(-beside // _CHART_COLUMN_PX)
 
     for index, column in enumerate(columns):
         sheet.set_column_pixels(index, index, column.width)
     if beside:
-        sheet.set_column_pixels(last_column + 1, print_column, _CHART_COLUMN_PX)
+        sheet.set_column_pixels(last_column + 1, last_column + -(-beside // _CHART_COLUMN_PX), _CHART_COLUMN_PX)
     marks = [cell for row in cells for cell in row if isinstance(cell, Mark)]
-    row = _lay_title_block(sheet, styles, content, heading, key_of(marks), width + beside, print_column)
+    filled = dict(bars or {}) if rows else {}
+    told = [key_of(marks), *_bar_keys(filled, columns), *([groups.told] if groups and rows else [])]
+    row = _lay_title_block(sheet, styles, content, heading, " ".join(told), width, last_column)
     if room_above_px:
         sheet.set_row_pixels(row, room_above_px)
         row += 1
@@ -129,14 +157,19 @@ def lay_table_sheet(
     # Room for the filter buttons, which Excel lays over the lower edge of the header.
     lines = max(lines_of(column.heading, column.width, 10, bold=True) for column in columns)
     sheet.set_row(placed.header_row, 12.5 * lines + 14)
+    looks = _group_looks(groups, rows, columns) if groups else []
     for offset, values in enumerate(cells):
-        sheet.set_row(placed.first_row + offset, _height_of(values, columns))
-        look = {"bold": True} if is_bold and rows and is_bold(rows[offset]) else {}
+        bold = {"bold": True} if is_bold and rows and is_bold(rows[offset]) else {}
+        look = [one | bold for one in (looks[offset] if looks else [{}] * len(columns))]
+        sheet.set_row(placed.first_row + offset, _height_of(values, columns, look))
         for index, value in enumerate(values):
-            write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind, **look)
+            write_cell(sheet, styles, placed.first_row + offset, index, value, columns[index].kind, **look[index])
+    for index, column in enumerate(columns):
+        if column.heading in filled:
+            _lay_bars(sheet, placed, index, filled[column.heading])
 
     lay_paper(sheet, content, landscape=landscape)
-    sheet.print_area(1, 0, placed.last_row, print_column)
+    sheet.print_area(1, 0, placed.last_row, last_column)
     sheet.repeat_rows(placed.header_row)
     sheet.fit_to_pages(1, 0)
     if not room_above_px:
@@ -154,8 +187,12 @@ def write_cell(
     if value is None:
         value = EMPTIED
     if isinstance(value, Mark):
-        grey = styles.cell(font_size=10, italic=True, font_color=GREY, align="center", shrink=True, **look)
-        sheet.write_string(row, column, value.text, grey)
+        grey = {"font_size": 10, "italic": True, "font_color": GREY, "align": "center", "shrink": True, **look}
+        sheet.write_string(row, column, value.text, styles.cell(**grey))
+    elif isinstance(value, Link):
+        place = {"font_color": LINK, "text_wrap": True, "align": "left", "indent": 1, **look}
+        url = f"internal:'{value.sheet}'!{value.cell}"
+        sheet.write_url(row, column, url, styles.cell(**place), plain_text(value.text))
     elif kind == "sheet":
         link = styles.cell(font_color=LINK, underline=1, **look)
         sheet.write_url(row, column, f"internal:'{value}'!A1", link, str(value))
@@ -166,7 +203,9 @@ def write_cell(
         sheet.write_number(row, column, value, styles.cell(**_number_look(value, kind), **look))
     else:
         place = {"align": "center"} if kind in ("code", "centre") else {"align": "left", "indent": 1}
-        sheet.write_string(row, column, plain_text(str(value)), styles.cell(text_wrap=True, **place, **look))
+        if kind == "small":
+            place["font_size"] = _SMALL
+        sheet.write_string(row, column, plain_text(str(value)), styles.cell(**{"text_wrap": True, **place, **look}))
 
 
 def plain_text(text: str) -> str:
@@ -183,13 +222,67 @@ def plain_text(text: str) -> str:
     return text
 
 
-def _height_of(values: Sequence[object], columns: Sequence[Field[RowT]]) -> float:
+def _height_of(
+    values: Sequence[object], columns: Sequence[Field[RowT]], looks: Sequence[Mapping[str, object]]
+) -> float:
     """A row's height in points. It is written, since LibreOffice does not fit rows to wrapped texts when it opens."""
     lines = max(
-        lines_of(value, column.width - _INDENT_PX * (column.kind == "text")) if isinstance(value, str) else 1
-        for value, column in zip(values, columns, strict=True)
+        _lines_in(value, column, bold=bool(look.get("bold")))
+        for value, column, look in zip(values, columns, looks, strict=True)
     )
     return min(_HIGHEST_ROW, 14 * lines + 3)
+
+
+def _lines_in(value: object, column: Field[RowT], *, bold: bool) -> int:
+    text = value.text if isinstance(value, Link) else value
+    if not isinstance(text, str):
+        return 1
+    indent = _INDENT_PX * (column.kind in _TEXTS)
+    return lines_of(text, column.width - indent, _SMALL if column.kind == "small" else 11, bold)
+
+
+def _group_looks(
+    groups: Groups[RowT], rows: Sequence[RowT], columns: Sequence[Field[RowT]]
+) -> list[list[dict[str, object]]]:
+    """How each cell looks besides: the first row of a group under a thick line, its group cells shaded."""
+    looks = []
+    before: object = None
+    for place, row in enumerate(rows):
+        begins = place == 0 or groups.of(row) != before
+        before = groups.of(row)
+        line: dict[str, object] = {"top": 2, "top_color": NAVY} if begins else {}
+        cell = {"bold": True, "bg_color": PALE} if begins else {"font_color": GREY}
+        looks.append([line | (cell if column.heading in groups.headings else {}) for column in columns])
+    return looks
+
+
+def _bar_keys(bars: Mapping[str, float], columns: Sequence[Field[RowT]]) -> list[str]:
+    """What the bars mean, beside the figure that stands in the same cell."""
+    kinds = {column.heading: column.kind for column in columns}
+    return [
+        f"Thanh ngang ở cột {heading}: đầy ô khi đủ {percent(most) if kinds[heading] == 'share' else number(most)}."
+        for heading, most in bars.items()
+    ]
+
+
+def _lay_bars(sheet: Worksheet, placed: Placed, column: int, most: float) -> None:
+    sheet.conditional_format(
+        placed.first_row,
+        column,
+        placed.last_row,
+        column,
+        {
+            "type": "data_bar",
+            "data_bar_2010": True,
+            "bar_solid": True,
+            "bar_color": PALE,
+            "bar_border_color": NAVY,
+            "min_type": "num",
+            "min_value": 0,
+            "max_type": "num",
+            "max_value": most,
+        },
+    )
 
 
 def _number_look(value: float, kind: Kind) -> dict[str, object]:
@@ -211,14 +304,16 @@ def _lay_title_block(
         middle = last_column // 2
         sample = styles(font_size=11, bold=True, font_color=ALARM, align="right")
         sheet.merge_range(0, middle, 0, last_column, SAMPLE_MARK, sample)
-    row = 1
+    row, area = 1, content.policy.province_name
+    told = f"{heading.title} {heading.about}".casefold()
+    about = heading.about if area.casefold() in told else f"Địa bàn: {area}. {heading.about}"
     for text, size, look in (
         (heading.label, 14, {"bold": True, "align": "center"}),
         (heading.title, 14, {"bold": True, "align": "center"}),
         (heading.subtitle, 12, {"italic": True, "align": "center"}),
         # A month on another day's map says so on every sheet.
         (f"({content.edition})" if content.boundaries_day else "", 12, {"italic": True, "align": "center"}),
-        (heading.about, 11, {"align": "left"}),
+        (about, 11, {"align": "left"}),
         (key, 10, {"align": "left", "italic": True, "font_color": GREY}),
     ):
         if text:

@@ -56,6 +56,9 @@ ACTIONS: Final = {
     "tell": "Nêu để xem xét",
 }
 
+_ROMAN: Final = (
+    (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+)  # fmt: skip
 _ALPHABET: Final = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 
 
@@ -81,6 +84,15 @@ def day_text(day: date) -> str:
 def listing(words: Sequence[str]) -> str:
     """Words as a sentence lists them: "a, b và c"."""
     return " và ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def roman(value: int) -> str:
+    """A number above 0 as districts are numbered in an appendix: IV, XIX."""
+    text = ""
+    for size, digits in _ROMAN:
+        text += digits * (value // size)
+        value %= size
+    return text
 
 
 def kinds_of(kinds: Iterable[object]) -> str:
