@@ -105,8 +105,8 @@ def _free_place(
     half, rise = 3.4 * len(name), 11
     middle = (sum(x for x, _ in places) / len(places), sum(y for _, y in places) / len(places))
     best: tuple[float, float, float, Box] | None = None
-    for across in range(-140, 141, 10):
-        for down in range(-140, 141, 10):
+    for across in range(-140, 141, 7):
+        for down in range(-140, 141, 7):
             x = min(max(middle[0] + across, half + 3), width - half - 3)
             y = min(max(middle[1] + down, rise + 3), height - 5)
             box = (x - half, y - rise, x + half, y + 3)
