@@ -23,7 +23,6 @@ Kind = Literal[
     "policy",
     "code",
     "previous_month",
-    "places",
     "warnings",
 ]
 _LABELS: Final[dict[Kind, str]] = {
@@ -36,7 +35,6 @@ _LABELS: Final[dict[Kind, str]] = {
     "policy": "Chính sách (ngưỡng, mục tiêu) thay đổi",
     "code": "Quy tắc tính hoặc kiểm tra thay đổi",
     "previous_month": "Số liệu các tháng trước được phát hành lại",
-    "places": "Vị trí các đơn vị trên sơ đồ thay đổi",
     "warnings": "Cảnh báo nêu để xem xét thay đổi",
 }
 _FILES: Final[frozenset[Kind]] = frozenset({"late_rows", "sent_again", "taken_back"})
@@ -88,7 +86,6 @@ def causes_of(before: Edition, after: Edition) -> list[Cause]:
         "code": (old["rules"], old["version"]) != (new["rules"], new["version"]),
         "previous_month": old.get("previous_revision") != new.get("previous_revision")
         or old.get("series", new.get("series")) != new.get("series"),
-        "places": old.get("places") != new.get("places"),
     }
     details: dict[Kind, str] = {
         "contract": _released(before, after),
@@ -185,7 +182,7 @@ def _explaining(causes: Sequence[Cause], column: str, old: Row, new: Row) -> Seq
         return [by_kind["previous_month"]]
     if column in _NAMES and "registry" in by_kind:
         return [by_kind["registry"]]
-    unlikely: set[Kind] = {"previous_month", "places", "warnings"}
+    unlikely: set[Kind] = {"previous_month", "warnings"}
     if old and new and _same(old, new, _COUNTED):
         # Not a row more or less: what came in late is elsewhere.
         unlikely |= _FILES

@@ -33,5 +33,9 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
 
 
 def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
-    """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown."""
-    return sha256_of({**origin, "registry": None, "boundaries": None, "previous_revision": None, **shown})
+    """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown.
+
+    Where the symbols of a map stand does not count: a unit's successors of years to come move them.
+    """
+    beside = dict.fromkeys(("registry", "boundaries", "previous_revision", "places"))
+    return sha256_of({**origin, **beside, **shown})
