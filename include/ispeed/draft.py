@@ -115,8 +115,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     previous_province=previous,
                     previous_counts=counts,
                     places=places,
-                    compared_with=published["revision"] if published else None,
                     series=[*earlier, *series_rows(tables["report_province_month"])],
+                    compared_with=published["revision"] if published else None,
                 )
                 files = folder / "files"
                 files.mkdir()

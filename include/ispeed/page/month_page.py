@@ -29,6 +29,8 @@ _FILES: Final = {
     "quarantine.csv": "Các dòng bị cách ly, lý do và nội dung gốc",
     "data-docs/index.html": "Từng phép kiểm tra chất lượng dữ liệu (Data Docs)",
     "manifest.json": "Bản kê: nguồn gốc và sha256 của mọi tệp",
+    "tidy.csv": "Mọi số liệu, mỗi số một dòng, theo SDMX",
+    "danh-sach.csv": "Danh sách đơn vị nhận, mỗi đơn vị một sổ",
     "datapackage.json": "Mô tả mọi cột của các bảng",
 }
 _OPERATORS: Final = "report_operator_month"
@@ -255,7 +257,7 @@ def _groups(downloads: Sequence[Download]) -> Mapping[str, Sequence[_File]]:
     for file in downloads:
         folder, _, name = file.path.rpartition("/")
         about = _FILES.get(file.path) or _FILES.get(name) or TABLES.get(name.removesuffix(".csv"), "")
-        if name.endswith(".xlsx"):
+        if file.path.endswith(".xlsx") and not folder:
             about = "Sổ báo cáo Excel"
         group = "" if folder == "data-docs" else _FOLDERS.get(folder, folder)
         groups.setdefault(group, []).append(_File(file.path, about, file.n_bytes))
