@@ -11,10 +11,10 @@ export WHY
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench month backfill diff verify withdraw sync up contract registry lint format lock docs clean
+.PHONY: help demo test bench month backfill diff verify trace withdraw check-books sync up contract registry lint format lock docs clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 14
 
 $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; give another with PYTHON=...") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
@@ -39,6 +39,12 @@ month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10
 
 backfill: $(VENV)/.run ## months on a real scheduler: make backfill FROM=2024-08 TO=2024-10; PARALLEL=2: two are ingested at a time
 	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES)) $(if $(PARALLEL),--parallel $(PARALLEL))
+
+trace: $(VENV)/.run ## the rows behind a published figure: make trace M=2024-10 TABLE=report_commune_month KEY=22366 COLUMN=n_measurements
+	@$(BIN)/python -m ispeed trace $(or $(M),$(error give the month: make trace M=2024-10 …)) --table "$(or $(TABLE),$(error give the report table: TABLE=report_commune_month))" --key="$(KEY)" --column "$(or $(COLUMN),$(error give the column: COLUMN=n_measurements))" $(if $(NETWORK),--network "$(NETWORK)") $(if $(REVISION),--revision "$(REVISION)") $(if $(BOUNDARIES),--boundaries "$(BOUNDARIES)") $(if $(LIMIT),--limit "$(LIMIT)") $(if $(CSV),--csv "$(CSV)")
+
+check-books: $(VENV)/.run ## published workbooks against what a workbook must be; PLACE=a folder or a file, else every current revision
+	@$(BIN)/python -m ispeed check-books $(if $(PLACE),"$(PLACE)")
 
 diff: $(VENV)/.run ## what differs between two revisions and why: make diff M=2024-10 FROM=1 TO=2; without FROM and TO the last two
 	@$(BIN)/python -m ispeed diff $(or $(M),$(error give the month: make diff M=2024-10)) $(FROM) $(TO)
