@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ispeed.changes import causes_of, changes_of
 from ispeed.database import Database
 from ispeed.errors import UserError
@@ -28,9 +30,9 @@ def run_diff(month: Month, first: int | None, last: int | None) -> int:
         if revision not in known:
             raise UserError(
                 f"month {month}",
-                f"no revision r{revision}" if revision else f"{len(known)} revisions",
-                "two of " + (", ".join(f"r{number}" for number in known) or "none"),
-                "give FROM= and TO=",
+                "nothing that r1 could differ from" if len(known) == 1 else f"no revision r{revision}",
+                "two revisions; there are " + (", ".join(f"r{number}" for number in known) or "none"),
+                "give FROM= and TO=, or publish the month again when something changed",
             )
     before, after = (
         published_edition(database, settings.share_of(month), REPORT_TABLES, month, revision)
@@ -68,6 +70,8 @@ def run_verify(month: Month, revision: int | None) -> int:
     from ispeed.verification import verify
 
     settings = Settings.from_environment()
+    # What the steps find was told when the revision was made.
+    logging.getLogger("ispeed").setLevel(logging.ERROR)
     revision = revision or Database(settings.database_url).current_revision(month)
     if revision is None:
         raise UserError(f"month {month}", "nothing published", "a published revision", "give R=, or publish the month")

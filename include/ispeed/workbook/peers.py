@@ -58,7 +58,7 @@ def lay_peers(sheet: Worksheet, styles: Styles, content: Content, one: Recipient
 
 def _about(one: Recipient, peers: Peers, n_shown: int) -> str:
     if len(peers) < 2:
-        return "Không có đơn vị cùng loại nào khác trong tháng để so sánh; bảng chỉ có chính đơn vị này."
+        return "Không có đơn vị cùng loại nào khác trong tháng để so sánh; bảng chỉ có 1 dòng của chính đơn vị này."
     text = f"Bảng gồm {number(n_shown)} {peers_in_words(one)}"
     if n_shown < len(peers):
         text += f" trong {number(len(peers))}, là những nơi đứng đầu và những nơi liền trên, liền dưới đơn vị này"
