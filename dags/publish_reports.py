@@ -7,8 +7,8 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
 - **Đầu vào:** lớp `core` của tháng trong `ISPEED_LAKE`, danh mục, chính sách `policy.yaml`, và bản đã phát hành của
   tháng trước (để tính thay đổi).
 - **Đầu ra:** các bảng `report_…` và `publication` trong cơ sở dữ liệu báo cáo (`ISPEED_DB`); thư mục
-  `ISPEED_SHARE/YYYY-MM/rN/` gồm sổ Excel, `quarantine.csv`, `data-docs/`, `csv/`, `manifest.json`;
-  `latest.json` chỉ bản hiện hành. Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`,
+  `ISPEED_SHARE/YYYY-MM/rN/` gồm sổ Excel của tỉnh, `don-vi/` cho từng nơi nhận, `index.html`, `quarantine.csv`,
+  `data-docs/`, `csv/`, `manifest.json`; `latest.json` chỉ bản hiện hành, `ISPEED_SHARE/index.html` liệt kê mọi tháng. Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`,
   `restatement` và thư mục `ISPEED_SHARE/YYYY-MM/restated/YYYY-MM-DD/rN/`.
 - **Lịch:** tự chạy cho đúng tháng vừa được `ingest_measurements` nạp xong, mỗi lần một tháng, theo thứ tự.
 - **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với

@@ -1,19 +1,20 @@
-"""What is asked of revisions that are published: `python -m ispeed diff | withdraw | verify`."""
+"""What is asked of revisions that are published: `python -m ispeed diff | verify | trace | withdraw`."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 
 from ispeed.changes import causes_of, changes_of
 from ispeed.database import Database
 from ispeed.errors import UserError
-from ispeed.months import Month
+from ispeed.months import Month, parse_day
 from ispeed.publication import published_edition
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.content import count_by_cause
 
-OK, DIFFERS = 0, 1
+OK, DIFFERS, USER_ERROR = 0, 1, 2
 
 
 def run_diff(month: Month, first: int | None, last: int | None) -> int:
@@ -83,6 +84,18 @@ def run_verify(month: Month, revision: int | None) -> int:
     if not found.differences:
         print(f"{month} r{revision} is equal: {found.n_files} files rebuilt from what landed, byte for byte")
     return DIFFERS if found.differences else OK
+
+
+def run_trace(asked: argparse.Namespace) -> int:
+    """List the rows behind a published figure; 2 where they do not add up to it any more."""
+    from ispeed.trace import print_trace
+    from ispeed.trace_cell import find_cell
+
+    settings, month = Settings.from_environment(), Month.parse(asked.month)
+    day = parse_day(asked.boundaries) if asked.boundaries else None
+    database = Database(settings.database_url)
+    cell = find_cell(database, month, asked.table, asked.key, asked.column, asked.network, asked.revision, day)
+    return OK if print_trace(settings, cell, asked.limit, asked.csv) else USER_ERROR
 
 
 def _shown(value: object) -> str:

@@ -201,7 +201,8 @@ def _copy_publications(database: Database, scratch: Database, month: Month, publ
                 row |= dict.fromkeys(("withdrawn_at", "withdrawn_by", "withdrawn_why"))
             row["state"] = "withdrawn" if row["withdrawn_at"] else "published"
         standing = max((row["revision"] for row in rows if not row["withdrawn_at"]), default=None)
-        for row in rows:
+        # The one that stood last: each that is put in supersedes what was published before it.
+        for row in sorted(rows, key=lambda row: (row["revision"] == standing, row["revision"])):
             revision = row.pop("revision")
             tables = _NO_TABLES
             if revision == standing:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ispeed.commands import main
+from ispeed.command_line import main
 from ispeed.database import Database
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
