@@ -1,4 +1,4 @@
-"""What the commands do that run months, take over the registry and draft contracts; `command_line` says how to type them."""
+"""What the commands do that run months, sync the registry and draft contracts; `command_line` is how they are typed."""
 
 from __future__ import annotations
 
