@@ -9,7 +9,8 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
 - **Đầu ra:** các bảng `report_…` và `publication` trong cơ sở dữ liệu báo cáo (`ISPEED_DB`); thư mục
   `ISPEED_SHARE/YYYY-MM/rN/` gồm sổ Excel của tỉnh, `don-vi/` cho từng nơi nhận, `index.html`, `quarantine.csv`,
   `data-docs/`, `csv/`, `manifest.json`; `latest.json` chỉ bản hiện hành, `ISPEED_SHARE/index.html` liệt kê mọi tháng.
-  Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`, `restatement` và thư mục `ISPEED_SHARE/YYYY-MM/restated/YYYY-MM-DD/rN/`.
+  Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`, `restatement`
+  và thư mục `ISPEED_SHARE/YYYY-MM/restated/YYYY-MM-DD/rN/`.
 - **Lịch:** tự chạy cho đúng tháng vừa được `ingest_measurements` nạp xong, mỗi lần một tháng, theo thứ tự.
 - **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với
   partition key `2024-10`. Không có gì thay đổi thì không phát hành gì; có thay đổi thì phát hành bản kế tiếp.
