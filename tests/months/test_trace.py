@@ -20,6 +20,7 @@ from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.settings import INCLUDE, Settings
+from ispeed.shared_folder import MARKER
 from ispeed.tables import REPORT_TABLES, RESTATED_TABLES, Table
 from ispeed.trace import traced
 from ispeed.trace_cell import Cell, find_cell, traced_columns
@@ -60,6 +61,9 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings.exports_of(MONTH).mkdir(parents=True)
     (settings.exports_of(MONTH) / "=x.csv").write_text(HEADER + "".join(TESTS + QUARANTINED), encoding="utf-8")
     sync_registry(settings)
+    # September is published in the database alone.
+    settings.share.mkdir()
+    (settings.share / MARKER).touch()
     publish_september(settings, 1, 30.0)
     run_steps(settings, MONTH)
     # October's change stands against revision 1 all the same.
