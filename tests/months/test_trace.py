@@ -76,7 +76,8 @@ def publish_september(settings: Settings, revision: int, median: float) -> None:
     month = MONTH.previous
     row = {"month": month.first_day, "revision": revision, "network": "mobile", "commune_code": "22366"}
     tables = {"report_commune_month": [row | {"n_measurements": 40, "download_mbps_median": median}]}
-    with Database(settings.database_url).publishing(month, revision, tables, {"fingerprint": "f", "why": "-"}):
+    about = {"fingerprint": "f", "why": "-", "n_raw": 40, "n_accepted": 40, "n_quarantined": 0}
+    with Database(settings.database_url).publishing(month, revision, tables, about):
         pass
 
 
