@@ -1247,7 +1247,7 @@ def codes_of_month(
             for row in validities[-2:]
         ]
         if not held:
-            lines.append((code, "", "", "", None, ""))
+            lines.append((code, "", "", "", None, "", None))
             continue
         latest, name = held[-1]
         earlier, earlier_name = held[0]
@@ -1257,9 +1257,10 @@ def codes_of_month(
             and (earlier.holder_kind, earlier.holder_code) != (latest.holder_kind, latest.holder_code)
         )
         since, before = (latest.starts, earlier_name) if handed_on else (None, "")
-        lines.append((code, latest.holder_kind, latest.holder_code, name, since, before))
+        until = latest.ends if latest.ends < last else None
+        lines.append((code, latest.holder_kind, latest.holder_code, name, since, before, until))
     columns = ["referral_code", "holder_kind", "holder_code", "holder_name", "holder_since", "earlier_holder_name"]
-    return pd.DataFrame(lines, columns=columns).astype(object)
+    return pd.DataFrame(lines, columns=[*columns, "holder_until"]).astype(object)
 
 
 def holder_name(kind: str, code: str, communes: pd.DataFrame, organisations: pd.DataFrame, day: date) -> str:

@@ -25,7 +25,7 @@ from ispeed.tables import REPORT_TABLES
 
 more = pytest.mark.skipif(
     not os.environ.get("ISPEED_TEST_ALL"),
-    reason="takes minutes; something like it is tested without, and the landing runs it: make test ALL=1",
+    reason="takes minutes, and something like it is tested without: make test ALL=1 runs it",
 )
 Tables = dict[str, list[dict[str, Any]]]
 BUILD = (land, stage, check_staging, build_core, build_reports, check_reports)

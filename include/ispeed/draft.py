@@ -9,7 +9,7 @@ from typing import Any
 
 from ispeed.changes import Edition, Tables, causes_of, changes_of
 from ispeed.checks import require_passed
-from ispeed.commune_map import Point, commune_places, read_points
+from ispeed.commune_map import commune_places, read_points
 from ispeed.database import Database
 from ispeed.engine import DuckDB, Row, open_engine
 from ispeed.errors import UserError
@@ -27,7 +27,7 @@ from ispeed.rules import sha256_of
 from ispeed.series import published_series, series_rows
 from ispeed.settings import Settings
 from ispeed.shared_folder import require_share
-from ispeed.succession import Successions
+from ispeed.succession import Successions, Unit
 from ispeed.tables import REPORT_TABLES
 
 
@@ -62,7 +62,14 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_engine(settings.memory_bytes) as engine:
         tables: Tables = {table.name: read_report(engine, settings, month, table) for table in REPORT_TABLES}
         checks = noted_checks(settings, month)
-        places = _places(engine, settings, month, tables)
+        successions = _successions(engine, settings, month)
+        units = _units(successions, month, tables)
+        places = commune_places(units, month.last_day, successions, read_points(settings.registry))
+        ending = _ending(successions, month, units)
+        n_next = engine.value(
+            "select count(*) from commune where province_code = ? and ? between valid_from and valid_to",
+            [policy.province.code, month.next.first_day],
+        )
         earlier = published_series(database, before=month)
         origin = origin_of(policy, report, checks) | {"places": sha256_of(places), "series": sha256_of(earlier)}
         # Registry and the month before count by what is shown of them: most of their changes do nothing here.
@@ -72,6 +79,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
             "tables": tables,
             "previous_province": [{**row, "revision": None} for row in previous],
             "previous_counts": counts,
+            # A registry that tells of the day after changes what is to be done next.
+            "next": [ending, n_next],
         }
         fingerprint = fingerprint_of(origin, shown)
         require_share(settings, database)
@@ -115,6 +124,8 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     previous_province=previous,
                     previous_counts=counts,
                     places=places,
+                    ending=ending,
+                    n_communes_next=n_next,
                     series=[*earlier, *series_rows(tables["report_province_month"])],
                     compared_with=published["revision"] if published else None,
                 )
@@ -164,13 +175,27 @@ def _previous_counts(database: Database, month: Month) -> Tables:
     }
 
 
-def _places(engine: DuckDB, settings: Settings, month: Month, tables: Tables) -> dict[str, Point]:
-    """Where the month's communes stand on the map."""
+def _successions(engine: DuckDB, settings: Settings, month: Month) -> Successions:
+    """Those of the registry that the month stands on."""
     read_registry(engine, settings.lake_of("core", month) / "registry")
-    successions = Successions(engine.rows("select * from commune"), engine.rows("select * from commune_succession"))
+    return Successions(engine.rows("select * from commune"), engine.rows("select * from commune_succession"))
+
+
+def _units(successions: Successions, month: Month, tables: Tables) -> list[Unit]:
+    """The month's communes as rows of the registry."""
     codes = {row["commune_code"] for row in tables["report_commune_month"]}
-    units = [unit for code in codes if (unit := successions.unit(code, month.last_day))]
-    return commune_places(units, month.last_day, successions, read_points(settings.registry))
+    return sorted(unit for code in codes if (unit := successions.unit(code, month.last_day)))
+
+
+def _ending(successions: Successions, month: Month, units: Sequence[Unit]) -> dict[str, str]:
+    """The communes that are not there any more on the day after the month, by code, with what they become."""
+    day = month.next.first_day
+    became = {unit: successions.units_on(unit, month.last_day, day) for unit in units}
+    return {
+        unit.commune_code: ", ".join(sorted(one.commune_code for one in new if one))
+        for unit, new in became.items()
+        if new != {unit}
+    }
 
 
 def _quality_totals(rows: Sequence[Row]) -> dict[str, int]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from ispeed.errors import UserError
 
 # Whose calendar a month is of.
 LOCAL_ZONE: Final = "Asia/Ho_Chi_Minh"
+
+
+def local_time(moment: datetime) -> datetime:
+    """A moment of the reports database, which is UTC, by the clock of Vietnam."""
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(LOCAL_ZONE))
 
 
 def parse_day(text: str) -> date:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ispeed
 from ispeed.checks import row_reasons
@@ -24,6 +25,8 @@ from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Content, count_by_cause
+
+_PERSONAL: Final = ("latitude", "longitude", "location_accuracy_m", "device_model")
 
 
 def write_files(
@@ -85,6 +88,14 @@ def write_manifest(
     write_json(folder / "manifest.json", manifest)
 
 
+def _without_person(text: str | None) -> str | None:
+    """The fields of a row without what tells where which phone was: whoever mends the export has file and row."""
+    fields = json.loads(text) if text else None
+    if not isinstance(fields, dict):
+        return text
+    return json.dumps({name: value for name, value in fields.items() if name not in _PERSONAL}, ensure_ascii=False)
+
+
 def _write_quarantine(engine: DuckDB, settings: Settings, month: Month, path: Path) -> None:
     """Write the quarantined rows for those who mend the export, without device ids, whole or hashed.
 
@@ -101,6 +112,6 @@ def _write_quarantine(engine: DuckDB, settings: Settings, month: Month, path: Pa
         writer.writerow(("source_file", "row_number", "reason", "reason_vi", "detail", "original_text"))
         for batch in rows:
             writer.writerows(
-                map(csv_cell, (file_name, number, reason, wording.get(reason, ""), detail, text))
+                map(csv_cell, (file_name, number, reason, wording.get(reason, ""), detail, _without_person(text)))
                 for file_name, number, reason, detail, text in batch
             )

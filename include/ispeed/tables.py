@@ -243,6 +243,13 @@ REPORT_REFERRAL_CODE_MONTH: Final = _table(
     ),
     _text("earlier_holder_name", "Name of who held it before holder_since, within the month", "Đơn vị giữ mã trước đó"),
     _count("n_measurements_earlier", "Accepted measurements before holder_since", "Lượt đo trước khi chuyển giao"),
+    Column(
+        "holder_until",
+        "date",
+        "Last day on which the code was valid, where it ended before the month did: what was measured with it later "
+        "counts for no organisation",
+        "Hết hiệu lực sau ngày",
+    ),
     *FIGURES,
     *MIX,
 )

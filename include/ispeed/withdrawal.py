@@ -11,13 +11,14 @@ from ispeed.database import Database
 from ispeed.engine import Row
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
-from ispeed.months import Month
+from ispeed.months import Month, local_time
+from ispeed.recipient_files import FOLDER as RECIPIENTS
 from ispeed.retention import utc_now
 from ispeed.settings import Settings
 from ispeed.share import point_to_latest, publisher
 from ispeed.share_index import write_share_page
 from ispeed.shared_folder import require_share, writing_to_share
-from ispeed.workbook.wording import day_text, month_text
+from ispeed.workbook.wording import month_text
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,17 @@ def tell_withdrawal(
     if row is None or not folder.exists():
         return
     current = database.current_revision(month, boundaries_day)
-    instead = f"Bản đang có hiệu lực: r{current}." if current else "Hiện không có bản nào có hiệu lực cho tháng này."
+    instead = (
+        f"Bản có hiệu lực thay thế: r{current}; bản mới nhất xem index.html ở đầu thư mục dùng chung."
+        if current
+        else "Hiện không có bản nào có hiệu lực cho tháng này."
+    )
     text = (
         f"BẢN PHÁT HÀNH r{revision} CỦA THÁNG {month_text(month)} ĐÃ BỊ THU HỒI NGÀY "
-        f"{day_text(row['withdrawn_at'].date())}.\r\nLý do: {row['withdrawn_why']}\r\n"
+        f"{local_time(row['withdrawn_at']):%d/%m/%Y}.\r\nLý do: {row['withdrawn_why']}\r\n"
         f"Không dùng số liệu trong thư mục này để báo cáo. {instead}\r\n"
     )
-    with writing_to_share(folder / NOTE):
-        write_file(folder / NOTE, text.encode("utf-8-sig"))
+    for place in (folder, folder / RECIPIENTS):
+        if place.exists():
+            with writing_to_share(place / NOTE):
+                write_file(place / NOTE, text.encode("utf-8-sig"))

@@ -58,12 +58,12 @@ def is_published(settings: Settings) -> bool:
 
 @pytest.fixture
 def small_disk(settings: Settings) -> Iterator[Path]:
-    """A real file system of 2 MB in the place of the share, with what was published on it."""
+    """A small real file system in the place of the share, with what was published on it."""
     kept = settings.share.with_name("kept")
     settings.share.rename(kept)
     settings.share.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(settings.share)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(settings.share)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("a small file system can only be mounted by root")

@@ -114,8 +114,8 @@ def test_the_key_figures_are_those_of_the_workbook(tmp_path: Path) -> None:
         "66,7%",
     )
     assert [card[1] for card in shown] == list(forms)
-    assert changes[:3] == [-1, 0, 1.5]
-    assert [card[2] for card in shown] == ["▼ 1", "Không đổi", "▲ 1,50", "Không đổi", "Không đổi"]
+    assert changes[:3] == [-1, 0, "≈ +1,50"]
+    assert [card[2] for card in shown] == ["▼ 1", "Không đổi", "≈ +1,50", "Không đổi", "Không đổi"]
 
 
 def test_sort_keys_follow_the_vietnamese_alphabet_and_the_numbers_behind_the_text() -> None:

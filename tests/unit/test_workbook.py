@@ -402,7 +402,7 @@ def test_the_first_page_says_how_many_how_fast_and_who_is_behind(tmp_path: Path)
     text = text_of(read(content(), tmp_path)["Tổng quan"])
     assert "trong 4 xã, phường, thị trấn, 2 đơn vị đủ 30 lượt đo để công bố và 1 đơn vị đủ 300 lượt đo" in text
     assert "Tốc độ tải xuống trung vị toàn địa bàn là 57,00 Mbps (khoảng tin cậy 95%: 51,30–65,55)" in text
-    assert "thiếu tổng cộng 843 lượt, nhiều nhất ở Huyện Cam Lâm (588) và Thành phố Nha Trang (255)" in text
+    assert "thiếu tổng cộng 843 lượt, nhiều nhất ở huyện Cam Lâm (588) và thành phố Nha Trang (255)" in text
     assert "1 đơn vị chưa có lượt đo nào (thị trấn Cam Đức)" in text
 
 
@@ -415,13 +415,46 @@ def test_key_figures_change_against_what_was_published_for_the_month_before(tmp_
     sheet = read(replace(now, previous_province=before), tmp_path)["Tổng quan"]
     labels = next(row for row in sheet.iter_rows() if row[0].value == "Xã đủ 30 lượt đo")
     changes = [sheet.cell(labels[0].row + 2, column).value for column in (1, 6, 11, 16, 21)]
-    assert changes == [1, 0, 0, 2.0, 16.666667]
-    assert "so với số liệu tháng 09/2024 như đã phát hành" in text_of(sheet)
+    # Upload rose, but the intervals of the two months are one and the same.
+    assert changes == [1, 0, 0, "≈ +2,00", 16.666667]
+    assert "so với tháng 09/2024 như đã phát hành" in text_of(sheet)
+
+
+def test_a_median_rises_only_where_the_intervals_of_the_two_months_do_not_overlap(tmp_path: Path) -> None:
+    now = content()
+    moved = [row | {"download_mbps_median_change": 9.0} for row in now.rows("report_province_month")]
+    ends = {"download_mbps_median": 48.0, "download_mbps_ci_low": 44.0}
+    for high, sign, shown, told in (
+        (50.0, "up", 9.0, "tăng 9,00 Mbps so với tháng trước"),
+        (52.0, "unclear", "≈ +9,00", "chênh +9,00 Mbps so với tháng trước nhưng khoảng tin cậy của hai tháng chồng"),
+    ):
+        before = [row | ends | {"download_mbps_ci_high": high} for row in now.rows("report_province_month")]
+        tables = {**now.tables, "report_province_month": [row | {"change_sign": sign} for row in moved]}
+        sheet = read(replace(now, tables=tables, previous_province=before), tmp_path)["Tổng quan"]
+        labels = next(row for row in sheet.iter_rows() if row[0].value == "Xã đủ 30 lượt đo")
+        assert sheet.cell(labels[0].row + 2, 11).value == shown
+        assert told in text_of(sheet)
+
+
+def test_only_a_commune_whose_interval_lies_below_the_provinces_is_called_slow(tmp_path: Path) -> None:
+    now = content()
+    rows = [dict(row) for row in now.rows("report_commune_month")]
+    assert "thấp hơn rõ" not in text_of(read(now, tmp_path)["Tổng quan"])
+    rows[0] |= {"download_mbps_median": 30.0, "download_mbps_ci_low": 25.0, "download_mbps_ci_high": 40.0}
+    tables = {**now.tables, "report_commune_month": rows}
+    found = text_of(read(replace(now, tables=tables), tmp_path)["Tổng quan"])
+    assert "thấp hơn rõ so với toàn địa bàn (Mbps): " in found and "30,0 (95%: 25,00–40,00)" in found
+
+
+def test_what_ends_with_the_month_is_not_to_be_measured_in_the_next(tmp_path: Path) -> None:
+    text = text_of(read(replace(content(), ending={"22711": "22712"}, n_communes_next=3), tmp_path)["Tổng quan"])
+    assert "gần đủ nhất: thị trấn Cam Đức (thiếu 30)" in text
+    assert "toàn địa bàn 30 lượt mỗi ngày, theo 3 đơn vị từ 01/11/2024" in text
 
 
 def test_the_first_page_says_what_to_do_next(tmp_path: Path) -> None:
     text = text_of(read(content(), tmp_path)["Tổng quan"])
-    assert "ở 2 đơn vị chưa đủ 30 lượt đo (còn thiếu 48 lượt), tập trung ở Huyện Cam Lâm (2)" in text
+    assert "ở 2 đơn vị chưa đủ 30 lượt đo (còn thiếu 48 lượt), tập trung ở huyện Cam Lâm (2)" in text
     assert "gần đủ nhất: xã Suối Tân (thiếu 18), thị trấn Cam Đức (thiếu 30)" in text
     assert "Trong tháng 11/2024, duy trì ở mỗi đơn vị ít nhất 10 lượt đo mỗi ngày để đủ 300 lượt" in text
     assert "mã giới thiệu lạ (số lượt đo): 0123 (3); gửi nơi xuất số liệu 23 dòng cách ly để sửa" in text

@@ -112,9 +112,9 @@ def _equal(cell: Cell, row: Mapping[str, str], column: str) -> bool:
     text = str(value)
     if text == _worded(row, column):
         return True
-    if column == "holder_name" and row.get("holder_since"):
-        # A code that was handed on says from when, and from whom.
-        return text.startswith(f"{told} (từ ")
+    if column == "holder_name" and (row.get("holder_since") or row.get("holder_until")):
+        # A code that was handed on says from when, and from whom; one that ended, when.
+        return text.startswith(f"{told} (")
     return not told.strip() and bool(MARK.fullmatch(text))
 
 

@@ -194,6 +194,8 @@ def _change(column: str, kind: str, now: Row, before: Row | None, marks: dict[st
     text, unit = number(abs(change), {"count": 0, "share": 1}.get(kind, 2)), " điểm %" if kind == "share" else ""
     if not any(digit in text for digit in "123456789"):
         return "Không đổi"
+    if not sentences.is_clear(column, now, before):
+        return f"≈ {'+' if change > 0 else '−'}{text}{unit}"
     return f"{'▲' if change > 0 else '▼'} {text}{unit}"
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from ispeed.months import LOCAL_ZONE, Month
+from ispeed.months import Month, local_time
 from ispeed.page.over_time import over_time
 from ispeed.page.template import interval, key_list, render, shown, told
 from ispeed.workbook.content import Row, WorkbookPolicy
@@ -77,7 +76,7 @@ def _local(moment: object) -> str:
     """A moment of the register, which is UTC, by the clock of Vietnam."""
     if not isinstance(moment, datetime):
         return NO_TEXT.text
-    return f"{moment.replace(tzinfo=UTC).astimezone(ZoneInfo(LOCAL_ZONE)):%d/%m/%Y %H:%M}"
+    return f"{local_time(moment):%d/%m/%Y %H:%M}"
 
 
 @dataclass(frozen=True)

@@ -204,14 +204,17 @@ def goes_with(content: Content) -> str:
 
 
 def holder(row: Row) -> object:
-    """Who holds a code; where the code was handed on within the month, since when, from whom, how much before."""
-    since = row["holder_since"]
-    if not isinstance(since, date):
-        return text_or(row["holder_name"], NOT_IN_REGISTRY)
-    return (
-        f"{row['holder_name']} (từ {since:%d/%m/%Y}; trước đó: {row['earlier_holder_name']}, "
-        f"{number(int(str(row['n_measurements_earlier'])))} lượt đo)"
-    )
+    """Who holds a code; where it was handed on within the month, since when and from whom; where it ended, when."""
+    since, until = row["holder_since"], row.get("holder_until")
+    if not row["holder_name"]:
+        return NOT_IN_REGISTRY
+    told = []
+    if isinstance(since, date):
+        before = number(int(str(row["n_measurements_earlier"])))
+        told.append(f"từ {since:%d/%m/%Y}; trước đó: {row['earlier_holder_name']}, {before} lượt đo")
+    if isinstance(until, date):
+        told.append(f"mã hết hiệu lực sau ngày {until:%d/%m/%Y}")
+    return f"{row['holder_name']} ({'; '.join(told)})" if told else str(row["holder_name"])
 
 
 def _known(row: Row, column: str) -> object:

@@ -106,7 +106,9 @@ class Content:
     `absent_columns` and `undeclared_headers` tell by file which columns it does not have, and which of its headers
     nobody declared; `constants` what the source contract says of every row in place of a column; `places` where each
     commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
-    months up to this one, the last (`ispeed.series`); `compared_with` the revision that `changes` are changes from.
+    months up to this one, the last (`ispeed.series`); `compared_with` the revision that `changes` are changes from;
+    `ending` the communes that end with the month, by code with what they become, and `n_communes_next` how many there
+    are on the day after.
     Where a month is restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's
     own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
@@ -127,6 +129,8 @@ class Content:
     constants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     compared_with: int | None = None
+    ending: Mapping[str, str] = field(default_factory=dict)
+    n_communes_next: int | None = None
     previous_counts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     series: Sequence[Row] = ()
     boundaries_day: date | None = None

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.sentences import by_name, commune, whole
-from ispeed.workbook.wording import alphabetical, listing, month_text, number
+from ispeed.workbook.sentences import by_name, commune, in_sentence, whole
+from ispeed.workbook.wording import alphabetical, day_text, listing, month_text, number
 
 _NAMED: Final = 3
 
@@ -29,7 +29,10 @@ def _nearest(content: Content) -> tuple[list[Row], list[Row]]:
     rows = content.rows("report_commune_month", "mobile")
 
     def short(column: str, of: Callable[[Row], bool]) -> list[Row]:
-        found = [row for row in rows if of(row) and whole(row, column)]
+        # What ends with the month cannot be measured any more.
+        found = [
+            row for row in rows if of(row) and whole(row, column) and str(row["commune_code"]) not in content.ending
+        ]
         return sorted(found, key=lambda row: (whole(row, column), by_name(row)))
 
     return (
@@ -58,10 +61,12 @@ def _reach_assessing(content: Content) -> str:
         return ""
     n_days = (month.next.first_day - month.first_day).days
     pace = -(-policy.assess_minimum // n_days)
+    n_next = content.n_communes_next or len(rows)
+    changed = f", theo {number(n_next)} đơn vị từ {day_text(month.first_day)}" if content.ending else ""
     enough = sum(whole(row, "n_measurements") >= policy.assess_minimum for row in rows)
     text = (
         f"Trong tháng {month_text(month)}, duy trì ở mỗi đơn vị ít nhất {number(pace)} lượt đo mỗi ngày để đủ "
-        f"{policy.assess_minimum} lượt (toàn địa bàn {number(pace * len(rows))} lượt mỗi ngày); tháng này "
+        f"{policy.assess_minimum} lượt (toàn địa bàn {number(pace * n_next)} lượt mỗi ngày{changed}); tháng này "
         f"{number(enough)} trên {number(len(rows))} đơn vị đã đủ"
     )
     return f"{text}, gần đủ nhất: {_named(near, 'n_missing_to_assess')}." if near else f"{text}."
@@ -69,7 +74,7 @@ def _reach_assessing(content: Content) -> str:
 
 def _send_back(content: Content) -> str:
     """Codes that nobody holds, and what the export's owner must mend."""
-    unknown = [row for row in content.rows("report_referral_code_month") if not row["holder_kind"]]
+    unknown = [row for row in content.rows("report_referral_code_month", "mobile") if not row["holder_kind"]]
     parts = []
     if unknown:
         counts: dict[str, int] = {}
@@ -105,7 +110,7 @@ def _districts(rows: Sequence[Row]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         if row["district_name"]:
-            name = str(row["district_name"])
+            name = in_sentence(str(row["district_name"]))
             counts[name] = counts.get(name, 0) + 1
     most = sorted(counts, key=lambda name: (-counts[name], alphabetical(name)))[:2]
     return listing([f"{name} ({number(counts[name])})" for name in most])

@@ -154,7 +154,10 @@ def _key_figures(page: Page, content: Content) -> None:
             for label, column, form, change, note in cards
         ],
     )
-    since = f"▲ tăng, ▼ giảm so với số liệu tháng {month_text(content.month.previous)} như đã phát hành"
+    since = (
+        f"▲ tăng, ▼ giảm, ≈ chưa rõ vì khoảng tin cậy chồng lên nhau; so với tháng "
+        f"{month_text(content.month.previous)} như đã phát hành"
+    )
     page.line(since if before else "", size=9, italic=True, align="right", font_color=GREY)
 
 
@@ -166,8 +169,11 @@ def _change(column: str, now: Row, before: Row | None) -> object:
     """This month's figure minus the one published for the month before; of a share, in percentage points."""
     value, earlier = now[column], before[column] if before else None
     if column == "download_mbps_median" and now["download_mbps_median_change"] is not None:
-        return now["download_mbps_median_change"]
+        change = float(str(now["download_mbps_median_change"]))
+        return change if not change or sentences.is_clear(column, now, before) else sentences.unclear(change)
     if isinstance(value, (int, float)) and isinstance(earlier, (int, float)):
+        if value != earlier and not sentences.is_clear(column, now, before):
+            return sentences.unclear(value - earlier)
         return round((value - earlier) * (100 if column == "share_at_target" else 1), 6)
     return NO_EARLIER_MONTH
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Final
 
 from ispeed.recipients import Peers, Recipient, total
 from ispeed.workbook import sentences
 from ispeed.workbook.content import Content, Row
 from ispeed.workbook.marks import reason_marks
-from ispeed.workbook.wording import KINDS, SAMPLE_MARK, alphabetical, kinds_of, listing, month_text, number, percent
+from ispeed.workbook.wording import (
+    KINDS,
+    SAMPLE_MARK,
+    alphabetical,
+    day_text,
+    kinds_of,
+    listing,
+    month_text,
+    number,
+    percent,
+)
 
 _NAMED: Final = 3
 _KIND_WORDS: Final = (*KINDS, "huyện", "thành phố", "thị xã", "quận")
@@ -102,7 +113,12 @@ def _of_area(content: Content, one: Recipient, peers: Peers) -> Iterator[str]:
 
 
 def _of_body(content: Content, one: Recipient, peers: Peers) -> Iterator[str]:
-    row, n_codes = one.body or {}, len(one.codes)
+    row, first = one.body or {}, content.month.first_day
+    ended = [
+        (code, until) for code in one.codes if isinstance(until := code.get("holder_until"), date) and until < first
+    ]
+    valid = [code for code in one.codes if all(code is not other for other, _ in ended)]
+    n_codes = len(valid)
     if not n_codes and not one.n_measurements:
         yield (
             f"Tháng {month_text(content.month)}, {one.name} không giữ mã giới thiệu nào còn hiệu lực, nên không có "
@@ -122,7 +138,14 @@ def _of_body(content: Content, one: Recipient, peers: Peers) -> Iterator[str]:
         )
     else:
         yield "Danh mục chưa có số người nên chưa tính được lượt đo mỗi người và tỷ lệ người đo."
-    idle_codes = [str(code["referral_code"]) for code in one.codes if not sentences.whole(code, "n_measurements")]
+    for code, until in ended:
+        # They are not counted for it, and a fall in its count may be no more than this.
+        n_lost = number(sentences.whole(code, "n_measurements"))
+        yield (
+            f"{n_lost} lượt đo mang mã {code['referral_code']} không được tính vì mã hết hiệu lực sau ngày "
+            f"{day_text(until)}; đề nghị hướng dẫn nhập mã còn hiệu lực."
+        )
+    idle_codes = [str(code["referral_code"]) for code in valid if not sentences.whole(code, "n_measurements")]
     if idle_codes and len(idle_codes) < n_codes:
         yield f"Mã chưa có lượt đo nào: {_some(idle_codes, 'mã')}."
     yield _place(one, peers)

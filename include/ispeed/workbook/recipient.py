@@ -196,8 +196,8 @@ def _lay_codes(sheet: Worksheet, styles: Styles, content: Content, one: Recipien
     heading = Heading(
         "ma_gioi_thieu",
         f"MÃ GIỚI THIỆU CỦA {one.name.upper()} THÁNG {month_text(content.month)}",
-        f"Bảng gồm {number(len(one.codes))} mã giới thiệu do {of_whom}, còn hiệu lực trong tháng. Mã cho biết đơn vị "
-        "nào vận động đo, không nhất thiết là nơi đo. Mạng di động.",
+        f"Bảng gồm {number(len(one.codes))} mã giới thiệu do {of_whom}, còn hiệu lực trong tháng hoặc gặp trong "
+        "số liệu. Mã cho biết đơn vị nào vận động đo, không nhất thiết là nơi đo. Mạng di động.",
     )
     fields = [
         report_field(table, "referral_code", 134, "code"),

@@ -42,6 +42,23 @@ def findings(content: Content) -> list[str]:
     return [_coverage(content), _speed(content), _behind(content)]
 
 
+def is_clear(column: str, now: Row, before: Row | None) -> bool:
+    """Whether a change says something: of a median, where the intervals of the two months do not overlap."""
+    if not column.endswith("_median"):
+        return True
+    metric = column.removesuffix("_median")
+    bounds = [row[f"{metric}_{end}"] if row else None for row in (now, before) for end in ("ci_low", "ci_high")]
+    low, high, earlier_low, earlier_high = (bound if isinstance(bound, (int, float)) else None for bound in bounds)
+    if low is None or high is None or earlier_low is None or earlier_high is None:
+        return False
+    return low > earlier_high or high < earlier_low
+
+
+def unclear(change: float) -> str:
+    """A change that may be none: "≈ +0,99"."""
+    return f"≈ {'+' if change > 0 else '−'}{number(abs(change), 2)}"
+
+
 def fixed_note(content: Content) -> str:
     """The fixed network in one line: counted apart, never pooled with mobile."""
     row = next(iter(content.rows("report_province_month", "fixed")), None)
@@ -51,6 +68,11 @@ def fixed_note(content: Content) -> str:
     speed = f"tải xuống trung vị {number(median, 2)} Mbps" if isinstance(median, (int, float)) else "chưa đủ để công bố"
     count = number(whole(row, "n_measurements"))
     return f"Mạng cố định (WiFi, Cố định) thống kê riêng, không gộp: {count} lượt đo, {speed}."
+
+
+def in_sentence(name: str) -> str:
+    """ "huyện Diên Khánh" for "Huyện Diên Khánh": the kind of a unit is no name."""
+    return f"{name[:1].lower()}{name[1:]}"
 
 
 def commune(row: Row) -> str:
@@ -76,10 +98,20 @@ def _coverage(content: Content) -> str:
     if not whole(now, "n_measurements"):
         return f"{start} không có lượt đo di động nào được chấp nhận tại {communes} {kinds}."
     return (
-        f"{start} có {measurements} lượt đo di động được chấp nhận từ {devices} thiết bị ({samples} mẫu đại diện); "
+        f"{start} có {measurements} lượt đo di động được chấp nhận từ {devices} thiết bị ({samples} mẫu đại diện)"
+        f"{_elsewhere(content)}; "
         f"trong {communes} {kinds}, {publishable} đơn vị đủ {policy.publish_minimum} lượt đo để công bố và "
         f"{assessable} đơn vị đủ {policy.assess_minimum} lượt đo để đánh giá."
     )
+
+
+def _elsewhere(content: Content) -> str:
+    """What Phụ lục I does not have: measurements of no commune that is known, or outside the province."""
+    placed = sum(whole(row, "n_measurements") for row in content.rows("report_commune_month", "mobile"))
+    rest = whole(province(content), "n_measurements") - placed
+    if rest <= 0:
+        return ""
+    return f", gồm {number(placed)} lượt ở các đơn vị và {number(rest)} lượt chưa xác định được xã hoặc đo ngoài tỉnh"
 
 
 def _speed(content: Content) -> str:
@@ -97,10 +129,7 @@ def _speed(content: Content) -> str:
         parts[0] += f", trung bình {number(mean, 2)} Mbps"
     change = now["download_mbps_median_change"]
     if isinstance(change, (int, float)):
-        turn = "tăng" if change > 0 else "giảm"
-        parts[0] += (
-            f", {turn} {number(abs(change), 2)} Mbps so với tháng trước" if change else ", không đổi so với tháng trước"
-        )
+        parts[0] += _since(change, str(now["change_sign"]))
     if isinstance(up, (int, float)):
         parts.append(f"tải lên trung vị {number(up, 2)} Mbps")
     if isinstance(ping, (int, float)):
@@ -108,11 +137,41 @@ def _speed(content: Content) -> str:
     share = now["share_at_target"]
     if isinstance(share, (int, float)):
         parts.append(f"{percent(share)} mẫu 4G, 5G đạt mục tiêu tốc độ tải xuống")
+    if reached := _at_mean_target(content):
+        parts.append(f"trung bình đạt mục tiêu: {', '.join(reached)}")
     return "; ".join(parts) + "."
 
 
+def _since(change: float, sign: str) -> str:
+    """How the median moved; up or down only where the intervals of the two months do not overlap."""
+    if not change:
+        return ", không đổi so với tháng trước"
+    if sign in ("up", "down"):
+        return f", {'tăng' if change > 0 else 'giảm'} {number(abs(change), 2)} Mbps so với tháng trước"
+    moved = f"{'+' if change > 0 else '−'}{number(abs(change), 2)}"
+    overlap = "khoảng tin cậy của hai tháng chồng lên nhau, chưa rõ tăng hay giảm"
+    return f", chênh {moved} Mbps so với tháng trước nhưng {overlap}"
+
+
+def _at_mean_target(content: Content) -> list[str]:
+    """By technology with a target: how many of the communes that have a published mean reach it by that mean, which is
+    what QĐ 1110/QĐ-BTTTT judges by.
+    """
+    told = []
+    for technology, target in content.policy.targets.items():
+        means = [
+            mean
+            for row in content.rows("report_commune_technology_month", "mobile")
+            if row["technology"] == technology and isinstance(mean := row["download_mbps_mean"], (int, float))
+        ]
+        if means:
+            reached = sum(mean >= target for mean in means)
+            told.append(f"{technology} {number(reached)}/{number(len(means))} đơn vị (mức {number(target)} Mbps)")
+    return told
+
+
 def _behind(content: Content) -> str:
-    """Communes without any measurement, those that miss most by district, the slowest of those published."""
+    """Communes without any measurement, those that miss most by district, those that are slower for certain."""
     policy = content.policy
     rows = content.rows("report_commune_month", "mobile")
     short = [row for row in rows if whole(row, "n_missing_to_assess")]
@@ -132,13 +191,24 @@ def _behind(content: Content) -> str:
         rest = len(empty) - len(named)
         names = listing(named) if not rest else f"{', '.join(named)} và {number(rest)} đơn vị khác"
         parts.append(f"{number(len(empty))} đơn vị chưa có lượt đo nào ({names})")
+    lower = province(content)["download_mbps_ci_low"]
+    # A low median of few samples is no finding: only where its whole interval lies below the province's.
     slow = sorted(
-        ((median, row) for row in rows if isinstance(median := row["download_mbps_median"], (int, float))),
+        (
+            (float(str(row["download_mbps_median"])), row)
+            for row in rows
+            if isinstance(high := row["download_mbps_ci_high"], (int, float))
+            and isinstance(lower, (int, float))
+            and high < lower
+        ),
         key=lambda pair: (pair[0], by_name(pair[1])),
     )
-    if len(slow) > _NAMED:
-        named = [f"{commune(row)} ({number(median, 1)})" for median, row in slow[:_NAMED]]
-        parts.append(f"tải xuống trung vị thấp nhất trong các đơn vị được công bố (Mbps): {', '.join(named)}")
+    if slow:
+        named = [
+            f"{commune(row)} {number(median, 1)} ({interval(row, 'download_mbps')})" for median, row in slow[:_NAMED]
+        ]
+        more = f" và {number(len(slow) - _NAMED)} đơn vị khác" if len(slow) > _NAMED else ""
+        parts.append(f"tải xuống trung vị thấp hơn rõ so với toàn địa bàn (Mbps): {', '.join(named)}{more}")
     return "; ".join(parts) + "."
 
 
@@ -147,7 +217,7 @@ def _where(short: list[Row]) -> str:
     missing: dict[str, int] = {}
     for row in short:
         if row["district_name"]:
-            name = str(row["district_name"])
+            name = in_sentence(str(row["district_name"]))
             missing[name] = missing.get(name, 0) + whole(row, "n_missing_to_assess")
     if len(missing) < 2:
         return ""

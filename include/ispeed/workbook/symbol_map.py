@@ -75,7 +75,7 @@ def lay_symbol_places(page: Page, content: Content, communes: Mapping[str, Link]
         found = communes.get(code)
         name = Link(commune(row), found.sheet, found.cell) if found else commune(row)
         lines.append([name, levels[level[code]], row["n_measurements"], *content.places[code]])
-    headings = ("Đơn vị cấp xã", "Mức lượt đo", "Lượt đo", "Vị trí ngang (độ)", "Vị trí dọc (độ)")
+    headings = ("Đơn vị cấp xã", "Mức lượt đo", "Lượt đo", "Vị trí ngang trên sơ đồ", "Vị trí dọc trên sơ đồ")
     first, starts = lay_block(page, FIGURES_TITLE, headings, lines, ("text", "centre", "count", "any", "any"), 9, 4)
     blocks, named = [], []
     next_row = first

@@ -1,7 +1,7 @@
 -- grain:  one row per referral code valid on any day of the month, or met in it
 -- inputs: params, referral_code, core_measurement, commune, organisation
--- rule:   its latest holder up to the month's end, named as of that validity's end, and from which day on where another
---         one held it before within the month; a code in no registry has none
+-- rule:   its latest holder up to the month's end, named as of that validity's end, from which day on where another
+--         one held it before within the month, and up to which day where it ended; a code in no registry has none
 with
 ordered as (
     select
@@ -67,8 +67,10 @@ month_referral_code as (
         latest.holder_code,
         latest.holder_name,
         case when earlier.holder_code is not null then latest.valid_from end as holder_since,
-        earlier.holder_name as earlier_holder_name
+        earlier.holder_name as earlier_holder_name,
+        case when latest.valid_to < params.last_day then latest.valid_to end as holder_until
     from listed
+    cross join params
     left join latest on latest.referral_code = listed.referral_code
     left join earlier
         on earlier.referral_code = latest.referral_code

@@ -22,6 +22,7 @@ report as (
         case
             when month_referral_code.holder_since is not null then coalesce(earlier.n_measurements, 0)
         end as n_measurements_earlier,
+        month_referral_code.holder_until,
         cell_figure.*,
         cell_mix.technology_mix,
         cell_mix.top_operator,
