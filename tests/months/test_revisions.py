@@ -174,7 +174,7 @@ def test_a_withdrawn_revision_stays_marked_and_the_one_before_stands_again(
     note = (share / "r2" / NOTE).read_text(encoding="utf-8-sig")
     assert "r2 CỦA THÁNG 10/2024 ĐÃ BỊ THU HỒI" in note
     assert "Lý do: Tệp đến muộn là của tỉnh khác" in note
-    assert "Bản đang có hiệu lực: r1." in note
+    assert "Bản có hiệu lực thay thế: r1;" in note
     with pytest.raises(UserError, match="withdrawn already"):
         withdraw(settings, OCTOBER, 2, "again")
     with pytest.raises(UserError, match="the same as r2, which .* withdrew: Tệp đến muộn"):
