@@ -55,6 +55,7 @@ def test_a_demo_month_is_the_same(
     assert list(found) == []
 
 
+@more
 def test_a_month_worked_by_hand_is_the_same(build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path) -> None:
     settings, month = build_month(HAND_WORKED, {"publish_minimum": 1, "device_minimum": 1})
     twin = twin_of(settings, tmp_path, MASTER)
