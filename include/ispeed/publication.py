@@ -14,6 +14,7 @@ from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.settings import Settings
+from ispeed.shared_folder import require_folder
 from ispeed.tables import Table
 
 
@@ -51,15 +52,9 @@ def print_publication(settings: Settings, month: Month, before: int | None = Non
 
 def read_manifest(share: Path, revision: int) -> dict[str, Any]:
     """The manifest of a published revision below `share`. Raises `UserError` where its folder is not there."""
-    path = share / f"r{revision}" / "manifest.json"
-    if not path.exists():
-        raise UserError(
-            f"folder {path.parent}",
-            "nothing, though the reports database says that it was published",
-            "the files of that revision",
-            "restore the folder from the backup",
-        )
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    folder = share / f"r{revision}"
+    require_folder(folder)
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return manifest
 
 

@@ -121,10 +121,10 @@ def _is_ours(folder: Path) -> bool:
 
 def require_folder(folder: Path) -> None:
     """Raise `UserError` where the folder of a published revision is not there."""
-    if not folder.exists():
+    if not (folder / "manifest.json").exists():
         raise UserError(
             f"folder {folder}",
-            "nothing, though the reports database says that it was published",
+            "no manifest, though the reports database says that it was published",
             "the files of that revision",
             "restore the folder from the backup",
         )
