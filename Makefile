@@ -85,6 +85,7 @@ format: $(VENV)/.dev ## mend style
 lock: $(VENV)/.uv ## compile the pins of requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements-spark.in -o requirements-spark.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements-server.in -o requirements-server.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade requirements-dev.in -o requirements-dev.txt
 
 docs: $(VENV)/.dev ## write the generated pages of docs/
