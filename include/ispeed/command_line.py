@@ -17,6 +17,7 @@ from ispeed.commands import (
     USER_ERROR,
     province_folder,
     run_backfill,
+    run_backfill_log,
     run_contract,
     run_demo,
     run_docs,
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_months([Month.parse(chosen.month)], _day(chosen.boundaries))
             case "backfill":
                 first, last = Month.parse(chosen.first), Month.parse(chosen.last)
-                return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel)
+                return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel, chosen.why)
+            case "backfills":
+                return run_backfill_log()
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
@@ -97,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument("last", metavar="TO")
     backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
     backfill.add_argument("--parallel", metavar="N", type=int, default=1, help="months that are ingested at a time")
+    backfill.add_argument("--why", metavar="WHY", default="", help="the reason, for the log of backfills")
+    commands.add_parser("backfills", help="the log of backfills")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from ispeed import backfill_log
 from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
@@ -98,8 +99,11 @@ def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:
     return OK
 
 
-def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_parallel: int = 1) -> int:
-    """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
+def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_parallel: int = 1, why: str = "") -> int:
+    """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it.
+
+    It is noted in the log of backfills, with the reason that was given.
+    """
     months = _months(first, last)
     if n_parallel < 1:
         raise UserError("backfill", f"PARALLEL={n_parallel}", "a number of months, at least 1", "give PARALLEL=2")
@@ -117,10 +121,11 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     _seed_registry(settings)
     logs = _log_folder()
     print(f"starting Airflow; logs: {shown(logs)}/backfill-*.log")
-    started = time.monotonic()
+    started, started_at = time.monotonic(), backfill_log.now()
     with Services("backfill", environment, logs) as services:
         print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
         states = backfill(services, months, print, boundaries, n_parallel)
+    backfill_log.note_backfill(settings, why, started_at, {month: states[month] for month in months})
     failed = [month for month in months if states[month] != "success"]
     for month in months:
         print(f"{month}  {states[month]}")
@@ -132,6 +137,12 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     print_publication(settings, months[-1])
     if boundaries:
         print_restatement(settings, months[-1], boundaries)
+    return OK
+
+
+def run_backfill_log() -> int:
+    """Print the log of backfills."""
+    print(backfill_log.log_table(backfill_log.read_backfills(Settings.from_environment())))
     return OK
 
 
