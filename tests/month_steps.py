@@ -6,7 +6,7 @@ import logging
 import sys
 
 from ispeed.database import Database
-from ispeed.errors import UserError
+from ispeed.errors import ShareFault, UserError
 from ispeed.months import Month
 from ispeed.publication import print_publication
 from ispeed.settings import Settings
@@ -18,7 +18,7 @@ month = Month.parse(dict(argument.split("=") for argument in sys.argv[1:])["M"])
 before = Database(settings.database_url).current_revision(month)
 try:
     run_steps(settings, month)
-except UserError as error:
+except (UserError, ShareFault) as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 print_publication(settings, month, before)

@@ -1,8 +1,8 @@
 """The runbook's entries as an engineer would type them, in a folder set up as a new installation, and what is seen.
 
 Commands stand in the entries as blocks `sh`; a block `text` after one is what it prints, each line in its order, with …
-for anything. A month is run by its steps without Airflow here (`make month` itself is run in `test_commands.py`); all else
-by the Makefile.
+for anything. A month is run by its steps without Airflow here (`make month` itself is run in `test_commands.py`); all
+else by the Makefile.
 """
 
 from __future__ import annotations
@@ -127,6 +127,19 @@ def a_new_word_for_4g(folder: Path) -> None:
     run_steps(settings, OCTOBER)
 
 
+def a_full_share(folder: Path) -> None:
+    """The share is a small disk that somebody's film fills; November's export has come."""
+    make_exports(settings_of(folder), [NOVEMBER], n_rows=300)
+    share = folder / "var" / "share"
+    share.rename(folder / "var" / "kept")
+    share.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(share)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    shutil.copytree(folder / "var" / "kept", share, dirs_exist_ok=True)
+    (share / "film.mp4").write_bytes(b"x" * (shutil.disk_usage(share).free - 64 * 1024))
+
+
 SITUATIONS: dict[str, Callable[[Path], None]] = {
     "A month is late": a_late_export,
     "Redo a month": nothing,
@@ -135,6 +148,7 @@ SITUATIONS: dict[str, Callable[[Path], None]] = {
     "A code was wrong": nothing,
     "The registry changed": nothing,
     "Withdraw a revision": nothing,
+    "Disk full": a_full_share,
 }
 
 
@@ -153,14 +167,17 @@ def test_an_entry_with_commands_is_run_here_or_says_why_not() -> None:
 def test_an_entry_does_what_it_says(title: str, installation: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(installation, folder, symlinks=True)
-    SITUATIONS[title](folder)
-    for command in entries()[title][1]:
-        done = typed(command.typed, folder)
-        output = done.stdout + done.stderr
-        if command.seen is None:
-            assert done.returncode == 0, f"{command.typed}\n{output}"
-        else:
-            assert re.search(expected(command.seen), output, re.DOTALL), f"{command.typed}\n{output}"
+    try:
+        SITUATIONS[title](folder)
+        for command in entries()[title][1]:
+            done = typed(command.typed, folder)
+            output = done.stdout + done.stderr
+            if command.seen is None:
+                assert done.returncode == 0, f"{command.typed}\n{output}"
+            else:
+                assert re.search(expected(command.seen), output, re.DOTALL), f"{command.typed}\n{output}"
+    finally:
+        subprocess.run(["umount", "-l", str(folder / "var" / "share")], capture_output=True, check=False)
 
 
 def expected(seen: str) -> str:
