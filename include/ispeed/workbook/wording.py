@@ -17,6 +17,7 @@ NETWORKS: Final = {"mobile": "Di động", "fixed": "Cố định"}
 ORGANISATION_KINDS: Final = {
     "department": "Sở, ban, ngành",
     "district": "UBND cấp huyện",
+    "commune": "UBND cấp xã",
     "youth_union": "Đoàn Thanh niên",
     "school": "Trường học",
     "other": "Khác",
@@ -36,6 +37,8 @@ TABLES: Final = {
     "report_province_month": "Tổng quan",
     "report_quality_month": "Chất lượng dữ liệu",
     "report_integrity_month": "Dấu hiệu bất thường",
+    "report_return_month": "Phiếu báo cáo",
+    "report_atlas_month": "So với VNNIC",
     "month_drift": "So với các tháng trước",
     "report_commune_restated": "Theo địa giới",
     "report_restated_origin": "Nguồn gốc số liệu",
