@@ -164,7 +164,7 @@ def _document(parts: Sequence[Part], policy: Policy, communes: frozenset[str] | 
             for place in part["places"]
             if part["level"] == "commune" or place["code"] == policy.province.code
         ],
-        "told": [*_told(parts, {part["part"] for part in parts}, unknown)],
+        "told": _told(parts),
         "answers": parts,
         "not_in_registry": unknown,
     }
@@ -174,8 +174,9 @@ def _questions() -> list[tuple[str, Level]]:
     return [(network, level) for network in NETWORKS for level in LEVELS]
 
 
-def _told(parts: Sequence[Part], there: set[str], unknown: Mapping[str, Sequence[str]]) -> list[str]:
+def _told(parts: Sequence[Part]) -> list[str]:
     """What a reader of the month must know of VNNIC's figures. Of content only: a failed try is no news to him."""
+    there = {part["part"] for part in parts}
     told = [
         f"Chưa có số liệu VNNIC {_LEVELS_VI[level]}, mạng {NETWORKS[network].lower()}"
         for network, level in _questions()
@@ -186,12 +187,6 @@ def _told(parts: Sequence[Part], there: set[str], unknown: Mapping[str, Sequence
         f"{number(len(part['left_out']))} dòng không đọc được, không dùng"
         for part in parts
         if part["left_out"]
-    ]
-    told += [
-        f"Số liệu VNNIC cấp xã, mạng {NETWORKS[network].lower()}: {number(len(codes))} mã không có trong danh mục của "
-        f"tháng ({', '.join(codes[:5])}{', …' if len(codes) > 5 else ''})"
-        for network, codes in unknown.items()
-        if codes
     ]
     return told
 

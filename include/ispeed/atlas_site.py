@@ -56,7 +56,13 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
     """Follows redirects within one scheme, host and port; any other is told and not followed."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
         """The request to follow with. Raises `SiteFault` where it leads elsewhere."""
         asked, told = urlsplit(req.full_url), urlsplit(newurl)
