@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ispeed
+from ispeed.arrivals import KINDS
 from ispeed.policy import Policy
 from ispeed.rules import rules_fingerprint, sha256_of
 from ispeed.workbook.content import CheckLine
@@ -29,6 +30,8 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
             for check in checks
             if check.finding
         ],
+        # Nothing stands for what did not arrive: a month without is as it was before there were any.
+        **report.get("arrivals", {}),
     }
 
 
@@ -38,4 +41,5 @@ def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
     Where the symbols of a map stand does not count: a unit's successors of years to come move them.
     """
     beside = dict.fromkeys(("registry", "boundaries", "previous_revision", "places"))
+    beside |= {kind: origin[kind]["shown"] for kind in KINDS if kind in origin}
     return sha256_of({**origin, **beside, **shown})

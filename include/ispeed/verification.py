@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import yaml
 
+from ispeed.arrivals import copy_arrivals
 from ispeed.checks import check_staging
 from ispeed.contracts import read_contract
 from ispeed.core import build_core
@@ -117,6 +118,7 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
     rebuilt.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
     _copy_landing(settings, rebuilt, month, manifest)
     _copy_registry(settings, rebuilt, manifest["origin"]["registry"]["version"])
+    copy_arrivals(settings, rebuilt, month, manifest["origin"])
     write_file(rebuilt.share / MARKER, b"")
     # A revision tells what differs from the one before it.
     for before in settings.share_of(month).glob("r*/manifest.json"):
