@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, task
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import (
     AirflowFailException,
@@ -149,9 +149,80 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+class StepOperator(DecoratedOperator, PythonOperator):
+    """A Python task that is a step of ours: it closes with a line in the log that can be grepped, with gauges where
+    Airflow's metrics are on, and with the data sets that it read and wrote where its lineage is.
+    """
+
+    custom_operator_name = "@step"
+    context: Context
+    lineage: Callable[[], Any] | None = None
+
+    def __init__(self, *, python_callable: Callable[..., Any], op_args: Any, op_kwargs: Any, **kwargs: Any) -> None:
+        upstream = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
+        super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        # Links are asked for without it.
+        self.context = context
+        result, outcome, started = None, "failed", time.monotonic()
+        try:
+            result = super().execute(context)
+            outcome = "done"
+        except AirflowSkipException:
+            outcome = "skipped"
+            raise
+        finally:
+            self._close(outcome, result, time.monotonic() - started)
+        return result
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> Any:
+        """What Airflow's OpenLineage provider tells of the step; asked for only where it has somewhere to tell it."""
+        return self.lineage and self.lineage()
+
+    def _close(self, outcome: str, result: Any, seconds: float) -> None:
+        """Tell how the step ended. What cannot be told is no reason to do it again."""
+        from ispeed.log_lines import log_end
+        from ispeed.step_counts import StepCounts, counts_of
+
+        try:
+            settings, month = Settings.from_environment(), self._month()
+            counts = counts_of(settings, month, self.task_id, result) if outcome == "done" else StepCounts()
+            log_end(self.task_id, str(month or "-"), outcome, counts, seconds)
+            if outcome == "done":
+                self._measure(month, counts.totals, seconds)
+            self.lineage = lambda: _lineage_of(settings, month, self.task_id, outcome, counts)
+        except Exception:
+            log.warning("How %s ended cannot be told", self.task_id, exc_info=True)
+
+    def _month(self) -> Month | None:
+        try:
+            return month_of(self.context)
+        except UserError:
+            return None
+
+    def _measure(self, month: Month | None, totals: Mapping[str, float], seconds: float) -> None:
+        """Airflow's own metrics, off by default: the last month's figures; the month is a tag, never part of a name."""
+        from airflow.sdk.observability import stats
+
+        name, tags = f"ispeed.{self.task_id}", {"month": str(month)} if month else {}
+        stats.timing(f"{name}.duration", timedelta(seconds=seconds), tags=tags)
+        if self.context["ti"].map_index is None or self.context["ti"].map_index < 0:
+            numbers = {**totals, "month": int(str(month).replace("-", ""))} if month else {}
+            for of_what, number in numbers.items():
+                stats.gauge(f"{name}.{of_what}", float(number) if isinstance(number, float) else int(number), tags=tags)
+
+
+def _lineage_of(*arguments: Any) -> Any:
+    from ispeed.lineage import lineage_of  # what it needs is installed only where it is used
+
+    return lineage_of(*arguments)
+
+
 def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """As `@task(…)`, for a step of ours: a `UserError` ends it at once."""
-    return lambda function: task(**arguments)(no_retry_on_user_error(function))
+    """As `@task(…)`, for a step of ours: a `UserError` ends it at once, and its end is told."""
+    step_task = task_decorator_factory(decorated_operator_class=StepOperator, **arguments)
+    return lambda function: step_task(no_retry_on_user_error(function))
 
 
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
@@ -204,21 +275,11 @@ class DataDocsLink(QualityLink):
     page = "data-docs/index.html"
 
 
-class CheckOperator(DecoratedOperator, PythonOperator):
-    """A Python task that runs checks, with links to the pages that tell what they found."""
+class CheckOperator(StepOperator):
+    """A step that runs checks, with links to the pages that tell what they found."""
 
     operator_extra_links = (QualityLink(), DataDocsLink())
     custom_operator_name = "@check_step"
-    context: Context
-
-    def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
-        upstream = {"python_callable": python_callable}
-        super().__init__(kwargs_to_upstream=upstream, python_callable=python_callable, **kwargs)
-
-    def execute(self, context: Context) -> Any:
-        # Links are asked for without it.
-        self.context = context
-        return super().execute(context)
 
 
 def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
