@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
@@ -20,6 +21,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowRuntimeError,
     AirflowSkipException,
     TaskDeferred,
 )
@@ -28,7 +30,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
 from ispeed.months import Month, parse_day
-from ispeed.settings import Settings
+from ispeed.settings import OF_AIRFLOW, Settings
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -113,10 +115,53 @@ def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
 
     Where Spark computes and `ISPEED_SPARK` names none, Airflow's connection `ispeed_spark` does.
     """
-    settings = Settings.from_environment()
+    settings = settings_of_task()
     if settings.engine == "spark" and not settings.spark:
         settings = replace(settings, spark=_spark_of_connection())
     return settings, month_of(context)
+
+
+def settings_of_task() -> Settings:
+    """The settings, with the secrets that Airflow's backends keep: `ISPEED_DB=airflow:ispeed_reports` is a connection,
+    `ISPEED_DEVICE_KEY=airflow:ispeed_device_key` a variable. Neither is shown in a task's log, wherever it came from.
+
+    Raises `UserError` where Airflow has none of that name.
+    """
+    from airflow.sdk.log import mask_secret
+
+    read = {"ISPEED_DB": _url_of_connection, "ISPEED_DEVICE_KEY": _variable}
+    named = {name: os.environ.get(name, "") for name in read}
+    kept = {name: text.removeprefix(OF_AIRFLOW) for name, text in named.items() if text.startswith(OF_AIRFLOW)}
+    try:
+        settings = Settings.from_environment({**os.environ, **{name: read[name](of) for name, of in kept.items()}})
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        raise UserError(
+            " and ".join(f"setting {name}" for name in kept),
+            f"Airflow has no {' or no '.join(kept.values())}",
+            "a connection for ISPEED_DB, a variable for ISPEED_DEVICE_KEY, in Airflow or its secrets backend",
+            "add it there, or set the secret itself",
+        ) from None
+    password = urlsplit(settings.database_url).password or ""
+    for secret in filter(None, {settings.device_key, password, unquote(password)}):
+        mask_secret(secret)
+    return settings
+
+
+def _variable(name: str) -> str:
+    from airflow.sdk import Variable
+
+    return str(Variable.get(name))
+
+
+def _url_of_connection(name: str) -> str:
+    from airflow.sdk import Connection
+    from sqlalchemy import URL
+
+    found = Connection.get(name)
+    driver = "postgresql+psycopg2" if found.conn_type in ("postgres", "postgresql") else str(found.conn_type)
+    options = {key: text for key, text in found.extra_dejson.items() if isinstance(text, str)}
+    url = URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
+    return url.render_as_string(hide_password=False)
 
 
 def _spark_of_connection() -> str:
@@ -186,7 +231,7 @@ class StepOperator(DecoratedOperator, PythonOperator):
         from ispeed.step_counts import StepCounts, counts_of
 
         try:
-            settings, month = Settings.from_environment(), self._month()
+            settings, month = settings_of_task(), self._month()
             counts = counts_of(settings, month, self.task_id, result) if outcome == "done" else StepCounts()
             log_end(self.task_id, str(month or "-"), outcome, counts, seconds)
             if outcome == "done":
