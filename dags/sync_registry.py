@@ -21,7 +21,7 @@ from datetime import datetime
 
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from ispeed.airflow import REGISTRY, RETRIES, step
+from ispeed.airflow import REGISTRY, RETRIES, settings_of_task, step
 
 
 @dag(
@@ -46,10 +46,9 @@ def sync_registry():
     @step(task_display_name="Kiểm tra và ghi bảng danh mục", outlets=[REGISTRY])
     def sync_registry(**context):
         from ispeed import registry
-        from ispeed.settings import Settings
 
         rewrite_published = context["params"]["rewrite_published"]
-        return registry.sync_registry(Settings.from_environment(), rewrite_published=rewrite_published)
+        return registry.sync_registry(settings_of_task(), rewrite_published=rewrite_published)
 
     sync_registry()
 

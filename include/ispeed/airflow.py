@@ -6,20 +6,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, task
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowRuntimeError,
     AirflowSkipException,
     TaskDeferred,
 )
@@ -28,7 +30,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
 from ispeed.months import Month, parse_day
-from ispeed.settings import Settings
+from ispeed.settings import OF_AIRFLOW, Settings
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -114,10 +116,53 @@ def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
 
     Where Spark computes and `ISPEED_SPARK` names none, Airflow's connection `ispeed_spark` does.
     """
-    settings = Settings.from_environment()
+    settings = settings_of_task()
     if settings.engine == "spark" and not settings.spark:
         settings = replace(settings, spark=_spark_of_connection())
     return settings, month_of(context)
+
+
+def settings_of_task() -> Settings:
+    """The settings, with the secrets that Airflow's backends keep: `ISPEED_DB=airflow:ispeed_reports` is a connection,
+    `ISPEED_DEVICE_KEY=airflow:ispeed_device_key` a variable. Neither is shown in a task's log, wherever it came from.
+
+    Raises `UserError` where Airflow has none of that name.
+    """
+    from airflow.sdk.log import mask_secret
+
+    read = {"ISPEED_DB": _url_of_connection, "ISPEED_DEVICE_KEY": _variable}
+    named = {name: os.environ.get(name, "") for name in read}
+    kept = {name: text.removeprefix(OF_AIRFLOW) for name, text in named.items() if text.startswith(OF_AIRFLOW)}
+    try:
+        settings = Settings.from_environment({**os.environ, **{name: read[name](of) for name, of in kept.items()}})
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        raise UserError(
+            " and ".join(f"setting {name}" for name in kept),
+            f"Airflow has no {' or no '.join(kept.values())}",
+            "a connection for ISPEED_DB, a variable for ISPEED_DEVICE_KEY, in Airflow or its secrets backend",
+            "add it there, or set the secret itself",
+        ) from None
+    password = urlsplit(settings.database_url).password or ""
+    for secret in filter(None, {settings.device_key, password, unquote(password)}):
+        mask_secret(secret)
+    return settings
+
+
+def _variable(name: str) -> str:
+    from airflow.sdk import Variable
+
+    return str(Variable.get(name))
+
+
+def _url_of_connection(name: str) -> str:
+    from airflow.sdk import Connection
+    from sqlalchemy import URL
+
+    found = Connection.get(name)
+    driver = "postgresql+psycopg2" if found.conn_type in ("postgres", "postgresql") else str(found.conn_type)
+    options = {key: text for key, text in found.extra_dejson.items() if isinstance(text, str)}
+    url = URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
+    return url.render_as_string(hide_password=False)
 
 
 def _spark_of_connection() -> str:
@@ -150,9 +195,80 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+class StepOperator(DecoratedOperator, PythonOperator):
+    """A Python task that is a step of ours: it closes with a line in the log that can be grepped, with gauges where
+    Airflow's metrics are on, and with the data sets that it read and wrote where its lineage is.
+    """
+
+    custom_operator_name = "@step"
+    context: Context
+    lineage: Callable[[], Any] | None = None
+
+    def __init__(self, *, python_callable: Callable[..., Any], op_args: Any, op_kwargs: Any, **kwargs: Any) -> None:
+        upstream = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
+        super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        # Links are asked for without it.
+        self.context = context
+        result, outcome, started = None, "failed", time.monotonic()
+        try:
+            result = super().execute(context)
+            outcome = "done"
+        except AirflowSkipException:
+            outcome = "skipped"
+            raise
+        finally:
+            self._close(outcome, result, time.monotonic() - started)
+        return result
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> Any:
+        """What Airflow's OpenLineage provider tells of the step; asked for only where it has somewhere to tell it."""
+        return self.lineage and self.lineage()
+
+    def _close(self, outcome: str, result: Any, seconds: float) -> None:
+        """Tell how the step ended. What cannot be told is no reason to do it again."""
+        from ispeed.log_lines import log_end
+        from ispeed.step_counts import StepCounts, counts_of
+
+        try:
+            settings, month = settings_of_task(), self._month()
+            counts = counts_of(settings, month, self.task_id, result) if outcome == "done" else StepCounts()
+            log_end(self.task_id, str(month or "-"), outcome, counts, seconds)
+            if outcome == "done":
+                self._measure(month, counts.totals, seconds)
+            self.lineage = lambda: _lineage_of(settings, month, self.task_id, outcome, counts)
+        except Exception:
+            log.warning("How %s ended cannot be told", self.task_id, exc_info=True)
+
+    def _month(self) -> Month | None:
+        try:
+            return month_of(self.context)
+        except UserError:
+            return None
+
+    def _measure(self, month: Month | None, totals: Mapping[str, float], seconds: float) -> None:
+        """Airflow's own metrics, off by default: the last month's figures; the month is a tag, never part of a name."""
+        from airflow.sdk.observability import stats
+
+        name, tags = f"ispeed.{self.task_id}", {"month": str(month)} if month else {}
+        stats.timing(f"{name}.duration", timedelta(seconds=seconds), tags=tags)
+        if self.context["ti"].map_index is None or self.context["ti"].map_index < 0:
+            numbers = {**totals, "month": int(str(month).replace("-", ""))} if month else {}
+            for of_what, number in numbers.items():
+                stats.gauge(f"{name}.{of_what}", float(number) if isinstance(number, float) else int(number), tags=tags)
+
+
+def _lineage_of(*arguments: Any) -> Any:
+    from ispeed.lineage import lineage_of  # what it needs is installed only where it is used
+
+    return lineage_of(*arguments)
+
+
 def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """As `@task(…)`, for a step of ours: a `UserError` ends it at once."""
-    return lambda function: task(**arguments)(no_retry_on_user_error(function))
+    """As `@task(…)`, for a step of ours: a `UserError` ends it at once, and its end is told."""
+    step_task = task_decorator_factory(decorated_operator_class=StepOperator, **arguments)
+    return lambda function: step_task(no_retry_on_user_error(function))
 
 
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
@@ -214,21 +330,11 @@ class DataDocsLink(QualityLink):
     page = "data-docs/index.html"
 
 
-class CheckOperator(DecoratedOperator, PythonOperator):
-    """A Python task that runs checks, with links to the pages that tell what they found."""
+class CheckOperator(StepOperator):
+    """A step that runs checks, with links to the pages that tell what they found."""
 
     operator_extra_links = (QualityLink(), DataDocsLink())
     custom_operator_name = "@check_step"
-    context: Context
-
-    def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
-        upstream = {"python_callable": python_callable}
-        super().__init__(kwargs_to_upstream=upstream, python_callable=python_callable, **kwargs)
-
-    def execute(self, context: Context) -> Any:
-        # Links are asked for without it.
-        self.context = context
-        return super().execute(context)
 
 
 def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:

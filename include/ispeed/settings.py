@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import math
 import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ INCLUDE = PROJECT / "include"
 ENGINES = ("duckdb", "spark")
 # Airflow maps a task at most so often (its setting max_map_length is 1024).
 STAGE_TASKS_MAX = 1_000
+# What follows it is the name of a secret that Airflow keeps: `ispeed.airflow` reads it, in a task.
+OF_AIRFLOW = "airflow:"
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,11 @@ class Settings:
     returns: Path
     lake: Path
     share: Path
-    database_url: str
+    # A traceback or a log line may show settings: never these.
+    database_url: str = field(repr=False)
     source: Path
     policy: Path
-    device_key: str
+    device_key: str = field(repr=False)
     engine: str
     spark: str = ""
     boundaries: Path | None = None
@@ -72,7 +76,7 @@ class Settings:
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
         if engine not in ENGINES:
             raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
-        database = environment.get("ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
+        database = _secret(environment, "ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
         return cls(
             exports=folder("ISPEED_EXPORTS", var / "exports"),
             registry=folder("ISPEED_REGISTRY", var / "registry"),
@@ -82,7 +86,7 @@ class Settings:
             database_url=database,
             source=folder("ISPEED_SOURCE", INCLUDE / "sources" / "ispeed.yaml"),
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
-            device_key=environment.get("ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
+            device_key=_secret(environment, "ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
             engine=engine,
             spark=environment.get("ISPEED_SPARK") or "",
             boundaries=folder("ISPEED_BOUNDARIES", Path()) if environment.get("ISPEED_BOUNDARIES") else None,
@@ -103,6 +107,11 @@ class Settings:
             atlas_seconds=number("ISPEED_ATLAS_SECONDS", cls.atlas_seconds, "seconds", 1, 600),
             atlas_bytes_max=int(number("ISPEED_ATLAS_BYTES_MAX", cls.atlas_bytes_max, "bytes")),
         )
+
+    @property
+    def device_key_id(self) -> str:
+        """Eight digits that tell one device key from another and nothing of what it is: notes and manifests have it."""
+        return hmac.new(self.device_key.encode(), b"id of this device key", "sha256").hexdigest()[:8]
 
     @property
     def reading_engine_bytes(self) -> int:
@@ -126,6 +135,32 @@ class Settings:
     def restated_share_of(self, month: Month, day: date) -> Path:
         """Where a month's revisions on the map of a day are published, beside those of its own."""
         return self.share_of(month) / "restated" / str(day)
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    """A secret as the environment has it, or the file that `NAME_FILE` names; nothing where neither is set."""
+    value, file = environment.get(name) or "", environment.get(f"{name}_FILE") or ""
+    if value.startswith(OF_AIRFLOW):
+        raise UserError(
+            f"setting {name}",
+            f"{value}, which names a secret of Airflow's",
+            "the secret itself where no task asks for it: Airflow gives its secrets to tasks",
+            f"set {name} or {name}_FILE for this command",
+        )
+    if value and file:
+        raise UserError(f"setting {name}", f"{name}_FILE is set too", "one of the two", "unset the other")
+    if not file:
+        return value
+    try:
+        value = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        found = error.strerror if isinstance(error, OSError) else "not text"
+        raise UserError(
+            f"setting {name}_FILE", f"{file}: {found}", "a file that this account may read", "correct the setting"
+        ) from None
+    if not value:
+        raise UserError(f"setting {name}_FILE", f"{file}: empty", "the secret in it", "write it there, or unset this")
+    return value
 
 
 def _device_key_file(path: Path) -> str:
