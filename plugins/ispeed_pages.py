@@ -46,7 +46,7 @@ def pages() -> Any:
     from starlette.exceptions import HTTPException as AnyHTTPException
 
     from ispeed.airflow import month_of
-    from ispeed.airflow_runs import last_runs
+    from ispeed.airflow_runs import dags_of_runs, last_runs
     from ispeed.database import Database, Row
     from ispeed.errors import UserError
     from ispeed.month_stages import read_overview, read_overviews
@@ -194,7 +194,9 @@ def pages() -> Any:
         ):
             is_paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == DAG_ID))
             rerun = Rerun.of(overview, page_path(""), is_paused=bool(is_paused))
-        return found(month_page(overview, files, page_path(""), rerun, notes), SCRIPT_SOURCE if rerun else "")
+        run_ids = dags_of_runs(session, {row["published_by"] for row in (*publications, *restatements)})
+        page = month_page(overview, files, page_path(""), rerun, notes, run_ids)
+        return found(page, SCRIPT_SOURCE if rerun else "")
 
     @app.get("/{month}/data-docs/{page}")
     def last_data_docs(month: OfMonth, page: str, settings: SettingsNow) -> HTMLResponse:

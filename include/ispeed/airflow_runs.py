@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -44,6 +44,12 @@ def last_runs(session: Any, month: Month | None = None) -> dict[Month, dict[str,
         whole = Run(run.number, dag_id, run.run_id, run.state, run.queued_at, tuple(tasks.get(run.number, ())))
         found.setdefault(of_run, {})[dag_id] = whole
     return found
+
+
+def dags_of_runs(session: Any, run_ids: Iterable[str]) -> dict[str, str]:
+    """Which of these runs Airflow still has, each with its DAG."""
+    query = sa.select(DagRun.run_id, DagRun.dag_id).where(DagRun.dag_id.in_(MONTHLY_DAGS), DagRun.run_id.in_(run_ids))
+    return {row.run_id: row.dag_id for row in session.execute(query)}
 
 
 def _month_of(partition_key: str | None, conf: Any) -> Month | None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+import re
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from ispeed.errors import ShareFault, UserError
 from ispeed.lake import write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
 
+_FILE_AND_ROW: Final = re.compile(r"file (?P<file>.+?), (?:row|line) (?P<row>[0-9,]+)")
+
 
 @dataclass(frozen=True)
 class Failure:
-    """One task that failed, of one run of Airflow; `map_index` is -1 where the task is not one of many.
+    """One task that failed, of one run of Airflow; `map_index` is -1 where the task is not one of many,
+    `noted_at` is when it was noted.
 
     What a person must mend has its four parts. Of any other fault only its kind stands in `found`: what it says may
     hold a password, which Airflow masks in its logs and nobody would mask here.
@@ -28,6 +33,13 @@ class Failure:
     found: str
     expected: str
     remedy: str
+    noted_at: datetime | None = None
+
+    @property
+    def file_and_row(self) -> tuple[str, str] | None:
+        """The file and the row, or line, that `where` names, if it names both."""
+        match = _FILE_AND_ROW.match(self.where)
+        return (match["file"], match["row"]) if match else None
 
     @property
     def is_told(self) -> bool:
@@ -55,4 +67,10 @@ def note_failure(settings: Settings, month: Month, task: Any, error: BaseExcepti
 def read_failures(settings: Settings, month: Month) -> list[Failure]:
     """What is noted of a month's tasks that failed, in whichever run; the run tells whether it still holds."""
     notes = sorted(settings.lake_of("failures", month).glob("*.json"))
-    return [Failure(**json.loads(note.read_text(encoding="utf-8"))) for note in notes]
+    return [
+        replace(
+            Failure(**json.loads(note.read_text(encoding="utf-8"))),
+            noted_at=datetime.fromtimestamp(note.stat().st_mtime, UTC),
+        )
+        for note in notes
+    ]

@@ -94,6 +94,16 @@ class StageState:
 
 
 @dataclass(frozen=True)
+class FailedTask:
+    """A task that failed: of a run of Airflow, or as a note alone tells of it; without a note where it was killed."""
+
+    task_id: str
+    run: Run | None
+    task: TaskRun | None
+    note: Failure | None
+
+
+@dataclass(frozen=True)
 class MonthOverview:
     """All that a page tells of one month.
 
@@ -107,7 +117,7 @@ class MonthOverview:
     quality: MonthQuality | None
     publications: tuple[Row, ...]
     restatements: tuple[Row, ...]
-    failures: tuple[tuple[TaskRun, Run, Failure | None], ...]
+    failures: tuple[FailedTask, ...]
 
     @property
     def current(self) -> Row | None:
@@ -178,17 +188,8 @@ def read_overview(
     """What there is of one month; `runs` are the last ones of its DAGs."""
     current = next((row for row in publications if row["state"] == "published"), None)
     quality = read_quality(settings, month, current)
-    stages = tuple(_states(runs, quality, bool(restatements)))
-    told = {one.run.dag_id: one.run for one in stages if one.run}
-    failed = [
-        (task, run)
-        for run in told.values()
-        for task in run.tasks
-        if _STATES.get(task.state or "") in ("failed", "retry")
-    ]
-    notes = {
-        (note.run_id, note.task_id, note.map_index): note for note in (read_failures(settings, month) if failed else ())
-    }
+    noted = read_failures(settings, month)
+    stages = tuple(_states(runs, quality, noted, bool(restatements)))
     return MonthOverview(
         month=month,
         stages=stages,
@@ -196,8 +197,20 @@ def read_overview(
         quality=quality,
         publications=tuple(publications),
         restatements=tuple(restatements),
-        failures=tuple((task, run, notes.get((run.run_id, task.task_id, task.map_index))) for task, run in failed),
+        failures=tuple(_failed_tasks(stages, noted)),
     )
+
+
+def _failed_tasks(stages: Sequence[StageState], noted: Sequence[Failure]) -> Iterable[FailedTask]:
+    """The tasks that failed of the runs that the stages tell of, and what the notes say of stages without a run."""
+    by_task = {(note.run_id, note.task_id, note.map_index): note for note in noted}
+    for run in {one.run.dag_id: one.run for one in stages if one.run}.values():
+        for task in run.tasks:
+            if state_of([task]) in ("failed", "retry"):
+                yield FailedTask(task.task_id, run, task, by_task.get((run.run_id, task.task_id, task.map_index)))
+    for one in stages:
+        if one.state == "failed" and one.run is None:
+            yield from (FailedTask(note.task_id, None, None, note) for note in noted if _is_of(one.stage, note))
 
 
 def _landed(settings: Settings) -> Iterable[Month]:
@@ -216,7 +229,9 @@ def _by_month(rows: Sequence[Row]) -> dict[Month, list[Row]]:
     return by_month
 
 
-def _states(runs: Mapping[str, Run], quality: MonthQuality | None, is_restated: bool) -> Iterable[StageState]:
+def _states(
+    runs: Mapping[str, Run], quality: MonthQuality | None, noted: Sequence[Failure], is_restated: bool
+) -> Iterable[StageState]:
     ingest, publish = runs.get(INGEST), runs.get(PUBLISH)
     is_next = ingest is not None and ingest.is_at_work
     for stage in STAGES:
@@ -227,7 +242,7 @@ def _states(runs: Mapping[str, Run], quality: MonthQuality | None, is_restated: 
             yield StageState(stage, "waiting" if is_first and ingest.state == "success" else "never")
             continue
         if run is None:
-            yield StageState(stage, _noted_state(stage, quality, is_restated))
+            yield StageState(stage, _noted_state(stage, quality, noted, is_restated))
             continue
         tasks = tuple(task for task in run.tasks if task.task_id in stage.tasks)
         state = state_of(tasks)
@@ -252,14 +267,21 @@ def state_of(tasks: Sequence[TaskRun]) -> State:
     return "skipped" if states == {"skipped"} else "never"
 
 
-def _noted_state(stage: Stage, quality: MonthQuality | None, is_restated: bool) -> State:
-    """What the notes tell where Airflow has no run: somebody removed it, or the steps were not run by Airflow."""
+def _noted_state(stage: Stage, quality: MonthQuality | None, noted: Sequence[Failure], is_restated: bool) -> State:
+    """What the notes tell where Airflow has no run: somebody removed it, or the month was run without a scheduler."""
+    since = quality.last_step.finished_at if quality else None
+    if any(_is_of(stage, note) and (since is None or (note.noted_at or since) >= since) for note in noted):
+        return "failed"
     if stage.name == "restated":
-        return "done" if is_restated else "unasked"
+        return "done" if is_restated else "unasked" if quality and quality.next_step is None else "never"
     step = next((step for step in quality.steps if step.task == stage.noted_by), None) if quality else None
     if quality is None or step is None or not step.is_current:
         return "never"
     return "failed" if quality.failures and step == quality.last_step else "done"
+
+
+def _is_of(stage: Stage, note: Failure) -> bool:
+    return (note.dag_id, note.task_id) in ((stage.dag_id, task_id) for task_id in stage.tasks)
 
 
 def as_utc(moment: datetime) -> datetime:

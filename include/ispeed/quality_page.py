@@ -99,11 +99,16 @@ class Rerun:
 class _Error:
     """A task that failed, for readers."""
 
-    title: str
+    name: str
     task: str
     state: str
     failure: Failure | None
     log: str | None
+
+    @property
+    def title(self) -> str:
+        place = self.failure.file_and_row if self.failure else None
+        return f"{self.name}: tệp {place[0]}, dòng {place[1]}" if place else self.name
 
     @property
     def summary(self) -> str:
@@ -111,7 +116,7 @@ class _Error:
             return "Không có ghi chú; xem nhật ký."
         if not self.failure.is_told:
             return f"Sự cố máy móc: {self.failure.found}; xem nhật ký."
-        return f"{self.failure.where}: {self.failure.found}"
+        return self.failure.found if self.failure.file_and_row else f"{self.failure.where}: {self.failure.found}"
 
 
 def months_page(months: Sequence[MonthOverview], airflow: str = "", notes: Sequence[str] = ()) -> str:
@@ -132,11 +137,12 @@ def month_page(
     airflow: str = "",
     rerun: Rerun | None = None,
     notes: Sequence[str] = (),
+    run_ids: Mapping[str, str] | None = None,
 ) -> str:
     """Everything that is noted of one month; `published` are the files of its revisions by their `place_of`.
 
     Its links lead to `data-docs/` and `rN/…` below its address, and to Airflow's own pages of runs and logs. `rerun` is
-    given for who may run the month again.
+    given for who may run the month again, `run_ids` tell the DAG of each run that Airflow still has.
     """
     quality = overview.quality
     failures: Sequence[CheckResult] = quality.failures if quality and overview.stopped else ()
@@ -158,14 +164,14 @@ def month_page(
         },
         runs=[
             {
-                "href": _run_page(airflow, run),
+                "href": _run_page(airflow, run.dag_id, run.run_id),
                 "label": "Lần nạp" if run.dag_id == INGEST else "Lần phát hành",
                 "state": run.state,
                 "queued_at": run.queued_at,
             }
             for run in runs
         ],
-        run_links={run.run_id: _run_page(airflow, run) for run in overview.runs.values()},
+        run_links={run_id: _run_page(airflow, dag_id, run_id) for run_id, dag_id in (run_ids or {}).items()},
         rerun=rerun,
         airflow=airflow,
         notes=notes,
@@ -195,13 +201,13 @@ def place_of(row: Row) -> str:
 def _errors(overview: MonthOverview, airflow: str) -> list[_Error]:
     errors = [
         _Error(
-            title=TASKS.get(task.task_id, task.task_id),
-            task=task.task_id,
-            state=state_of([task]),
-            failure=failure,
-            log=_log(airflow, run, task),
+            name=TASKS.get(failed.task_id, failed.task_id),
+            task=failed.task_id,
+            state=state_of([failed.task]) if failed.task else "failed",
+            failure=failed.note,
+            log=_log(airflow, failed.run, failed.task) if failed.run and failed.task else None,
         )
-        for task, run, failure in overview.failures
+        for failed in overview.failures
     ]
     if not errors and overview.stopped:
         # Airflow has no run of it any more: the notes alone say that it stopped.
@@ -221,11 +227,15 @@ def _steps(overview: MonthOverview, airflow: str) -> Any:
             tasks = [task for task in stage.tasks if task.task_id == task_id]
             started = [task.started_at for task in tasks if task.started_at]
             ended = [task.ended_at for task in tasks if task.ended_at]
+            state = state_of(tasks) if tasks else stage.state
+            if state == "never":
+                # Airflow gives a moment also to a task whose turn never came.
+                started, ended = [], []
             is_ended = bool(tasks) and len(ended) == len(tasks)
             yield {
                 "label": TASKS[task_id] + (f" ({number(len(tasks))} phần)" if len(tasks) > 1 else ""),
                 "task": task_id,
-                "state": state_of(tasks) if tasks else stage.state,
+                "state": state,
                 "started_at": min(started, default=None),
                 "ended_at": max(ended) if is_ended else None if tasks else noted.get(task_id),
                 "seconds": (max(ended) - min(started)).total_seconds() if is_ended and started else None,
@@ -233,15 +243,14 @@ def _steps(overview: MonthOverview, airflow: str) -> Any:
             }
 
 
-def _run_page(airflow: str, run: Run) -> str:
-    return f"{airflow}/dags/{quote(run.dag_id, safe='')}/runs/{quote(run.run_id, safe='')}"
+def _run_page(airflow: str, dag_id: str, run_id: str) -> str:
+    return f"{airflow}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
 
 def _log(airflow: str, run: Run, task: TaskRun) -> str:
     mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
-    return (
-        f"{_run_page(airflow, run)}/tasks/{quote(task.task_id, safe='')}{mapped}?try_number={max(task.try_number, 1)}"
-    )
+    page = f"{_run_page(airflow, run.dag_id, run.run_id)}/tasks/{quote(task.task_id, safe='')}{mapped}"
+    return f"{page}?try_number={max(task.try_number, 1)}"
 
 
 def _render(template: str, title: str, **values: Any) -> str:
