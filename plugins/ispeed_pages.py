@@ -1,11 +1,11 @@
-"""The pages of i-Speed in Airflow: what the checks of each month found, and Great Expectations' own pages, read only.
+"""The pages of i-Speed in Airflow: where each month stands, what failed and where, what is published.
 
-`/ispeed/` lists the months and `/ispeed/2024-10/` is one of them; its Data Docs are below `data-docs/` for the last run
-and below `r1/data-docs/` for a published revision. Who may read the DAG `ingest_measurements` may read all of it.
+`/ispeed/` lists the months and `/ispeed/2024-10/` is one of them. Who may read the DAG `ingest_measurements` may read
+all of it. It only reads: a month is run again by Airflow's own API, which the browser calls as whoever is logged in.
 Nothing of an address is ever used as a path.
 """
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -14,34 +14,64 @@ from ispeed.airflow import page_path
 
 DAG_ID = "ingest_measurements"
 HEADERS = {
-    # No page has a script, and none is to be shown inside another site's; what a month holds is not kept by browsers.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    # Pages have no script, but for one that is named, and none is to be shown inside another site's; what a month holds
+    # is not kept by browsers.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 MESSAGES = {
     401: ("Cần đăng nhập", "Trang này chỉ dành cho người đã đăng nhập Airflow."),
     403: ("Không có quyền", f"Tài khoản này không được phép xem DAG {DAG_ID}."),
+    410: ("Không còn phát hành", ""),
 }
+NO_DATABASE = "Không đọc được cơ sở dữ liệu báo cáo: trang này thiếu các bản phát hành."
 
 
 def pages() -> Any:
     """The FastAPI application. It is made where it is served only: every task's process loads the plugins too."""
     from urllib.parse import quote
 
+    from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.common.db.common import SessionDep
-    from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
+    from airflow.api_fastapi.core_api.security import DagAccessEntity, DagDetails, GetUserDep, requires_access_dag
+    from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
     from fastapi import Depends, FastAPI, HTTPException, Request
-    from fastapi.responses import HTMLResponse, RedirectResponse
+    from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
     from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
     from starlette.exceptions import HTTPException as AnyHTTPException
 
     from ispeed.airflow import month_of
+    from ispeed.airflow_runs import dags_of_runs, last_runs
+    from ispeed.database import Database, Row
     from ispeed.errors import UserError
-    from ispeed.months import Month
-    from ispeed.quality import read_data_docs, read_qualities, read_quality
-    from ispeed.quality_page import message_page, month_page, months_page
+    from ispeed.month_stages import read_overview, read_overviews
+    from ispeed.months import Month, parse_day
+    from ispeed.published_files import (
+        NotPublished,
+        TakenBack,
+        open_published,
+        parts_of,
+        published_files,
+        published_row,
+        read_published_docs,
+        revision_number,
+    )
+    from ispeed.quality import read_data_docs
+    from ispeed.quality_page import (
+        SCRIPT_SOURCE,
+        Rerun,
+        diff_page,
+        message_page,
+        month_page,
+        months_page,
+        place_of,
+    )
+    from ispeed.revision_diff import diff_revisions
     from ispeed.settings import Settings
 
     app = FastAPI(
@@ -49,6 +79,14 @@ def pages() -> Any:
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
         openapi_url=None,
     )
+    # Made once: it looks whether its tables are there, which is not for every page.
+    database_at = cache(Database)
+
+    def settings() -> Settings:
+        return Settings.from_environment()
+
+    def database(settings: Annotated[Settings, Depends(settings)]) -> Database:
+        return database_at(settings.database_url)
 
     def known_month(month: str) -> Month:
         try:
@@ -56,21 +94,74 @@ def pages() -> Any:
         except UserError:
             raise HTTPException(404, "Địa chỉ này không phải của một tháng.") from None
 
-    def found(page: str | None) -> HTMLResponse:
+    def one_published(month: Month, revision: str, day: str | None, database: Database) -> Row:
+        try:
+            return published_row(database, month, revision_number(revision), parse_day(day) if day else None)
+        except (NotPublished, UserError):
+            raise HTTPException(404, "Không có bản phát hành này.") from None
+        except TakenBack as error:
+            raise HTTPException(410, str(error)) from None
+
+    SettingsNow = Annotated[Settings, Depends(settings)]  # noqa: N806
+    Reports = Annotated[Database, Depends(database)]  # noqa: N806
+    OfMonth = Annotated[Month, Depends(known_month)]  # noqa: N806
+
+    def published(month: OfMonth, revision: str, database: Reports) -> Row:
+        return one_published(month, revision, None, database)
+
+    def restated(month: OfMonth, day: str, revision: str, database: Reports) -> Row:
+        return one_published(month, revision, day, database)
+
+    Published = Annotated[Row, Depends(published)]  # noqa: N806
+    Restated = Annotated[Row, Depends(restated)]  # noqa: N806
+
+    def registers(database: Database, month: Month | None = None) -> tuple[list[Row], list[Row], list[str]]:
+        """The published revisions, those on other days' maps, and what to say where they cannot be read."""
+        try:
+            rows = database.register(month), database.register(month, restated=True)
+        except SQLAlchemyError:
+            return [], [], [NO_DATABASE]
+        return *rows, []
+
+    def found(page: str | None, script: str = "") -> HTMLResponse:
         if page is None:
             raise HTTPException(404, "Không có trang này, hoặc tháng này chưa chạy đến đó.")
-        return HTMLResponse(page, headers=HEADERS)
+        policy = HEADERS["Content-Security-Policy"]
+        if script:
+            policy += f"; script-src {script}; connect-src 'self'"
+        return HTMLResponse(page, headers={**HEADERS, "Content-Security-Policy": policy})
+
+    def sent(settings: Settings, row: Row, file_id: str) -> StreamingResponse:
+        try:
+            file, content = open_published(settings, row, file_id)
+        except NotPublished:
+            raise HTTPException(404, "Không có tệp này trong bản phát hành.") from None
+        headers = {
+            **HEADERS,
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.path.name, safe='')}",
+            "Content-Length": str(file.n_bytes),
+        }
+        return StreamingResponse(parts_of(content), headers=headers, media_type=file.media_type)
+
+    def published_docs(settings: Settings, row: Row, page: str) -> HTMLResponse:
+        try:
+            return found(read_published_docs(settings, row, page))
+        except NotPublished:
+            raise HTTPException(404, "Không có trang này trong bản phát hành.") from None
 
     @app.exception_handler(AnyHTTPException)
     def tell(request: Request, error: AnyHTTPException) -> HTMLResponse:
         title, text = MESSAGES.get(error.status_code, ("Không tìm thấy", error.detail))
         login = (f"{page_path('/api/v2/auth/login')}?next={quote(str(request.url))}", "Đăng nhập")
-        page = message_page(title, text, login if error.status_code == 401 else None)
+        page = message_page(title, text or error.detail, login if error.status_code == 401 else None)
         return HTMLResponse(page, error.status_code, headers=HEADERS)
 
     @app.get("/")
-    def months() -> HTMLResponse:
-        return found(months_page(read_qualities(Settings.from_environment())))
+    def months(session: SessionDep, settings: SettingsNow, database: Reports) -> HTMLResponse:
+        publications, restatements, notes = registers(database)
+        overviews = read_overviews(settings, last_runs(session), publications, restatements)
+        return found(months_page(overviews, page_path(""), notes))
 
     @app.get("/runs/{dag_id}/{run_id}", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
     def month_of_run(dag_id: str, run_id: str, session: SessionDep) -> RedirectResponse:
@@ -84,17 +175,56 @@ def pages() -> Any:
         return RedirectResponse(page_path(f"/ispeed/{month}/"), headers=HEADERS)
 
     @app.get("/{month}/")
-    def one_month(month: Annotated[Month, Depends(known_month)]) -> HTMLResponse:
-        quality = read_quality(Settings.from_environment(), month)
-        return found(month_page(quality) if quality else None)
+    def one_month(
+        month: OfMonth, session: SessionDep, user: GetUserDep, settings: SettingsNow, database: Reports
+    ) -> HTMLResponse:
+        publications, restatements, notes = registers(database, month)
+        runs = last_runs(session, month).get(month, {})
+        overview = read_overview(settings, month, runs, publications, restatements)
+        if overview.quality is None and not runs and not publications:
+            return found(None)
+        standing = [
+            row for row in (*publications, *restatements) if not row["withdrawn_at"] and not row["files_removed_at"]
+        ]
+        files = {place_of(row): published_files(settings, row) for row in standing}
+        rerun = None
+        of_dag = DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))
+        if get_auth_manager().is_authorized_dag(
+            method="POST", access_entity=DagAccessEntity.RUN, details=of_dag, user=user
+        ):
+            is_paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == DAG_ID))
+            rerun = Rerun.of(overview, page_path(""), is_paused=bool(is_paused))
+        run_ids = dags_of_runs(session, {row["published_by"] for row in (*publications, *restatements)})
+        page = month_page(overview, files, page_path(""), rerun, notes, run_ids)
+        return found(page, SCRIPT_SOURCE if rerun else "")
 
     @app.get("/{month}/data-docs/{page}")
-    def last_data_docs(month: Annotated[Month, Depends(known_month)], page: str) -> HTMLResponse:
-        return found(read_data_docs(Settings.from_environment(), month, page))
+    def last_data_docs(month: OfMonth, page: str, settings: SettingsNow) -> HTMLResponse:
+        return found(read_data_docs(settings, month, page))
 
-    @app.get("/{month}/r{revision:int}/data-docs/{page}")
-    def published_data_docs(month: Annotated[Month, Depends(known_month)], revision: int, page: str) -> HTMLResponse:
-        return found(read_data_docs(Settings.from_environment(), month, page, revision))
+    @app.get("/{month}/diff/{first}/{last}")
+    def difference(month: OfMonth, first: str, last: str, settings: SettingsNow, database: Reports) -> HTMLResponse:
+        before, after = (one_published(month, revision, None, database)["revision"] for revision in (first, last))
+        try:
+            return found(diff_page(diff_revisions(settings, database, month, before, after)))
+        except UserError:
+            raise HTTPException(404, "Thư mục dùng chung không có một trong hai bản này.") from None
+
+    @app.get("/{month}/{revision}/files/{file_id}")
+    def file_of_revision(row: Published, file_id: str, settings: SettingsNow) -> StreamingResponse:
+        return sent(settings, row, file_id)
+
+    @app.get("/{month}/{revision}/data-docs/{page}")
+    def docs_of_revision(row: Published, page: str, settings: SettingsNow) -> HTMLResponse:
+        return published_docs(settings, row, page)
+
+    @app.get("/{month}/restated/{day}/{revision}/files/{file_id}")
+    def file_of_restated(row: Restated, file_id: str, settings: SettingsNow) -> StreamingResponse:
+        return sent(settings, row, file_id)
+
+    @app.get("/{month}/restated/{day}/{revision}/data-docs/{page}")
+    def docs_of_restated(row: Restated, page: str, settings: SettingsNow) -> HTMLResponse:
+        return published_docs(settings, row, page)
 
     return app
 
@@ -104,7 +234,8 @@ class ISpeedPages(AirflowPlugin):
 
     name = "ispeed_pages"
     external_views = [
-        {"name": "i-Speed", "href": page_path("/ispeed/"), "destination": "nav", "url_route": "ispeed"},
+        # Without a route: in a tab of its own, where its links to runs and logs are not held in a frame.
+        {"name": "i-Speed", "href": page_path("/ispeed/"), "destination": "nav"},
         {
             "name": "Chất lượng dữ liệu",
             "href": page_path("/ispeed/runs/{DAG_ID}/{RUN_ID}"),

@@ -16,7 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, get_current_context
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import (
     AirflowFailException,
@@ -47,6 +47,7 @@ RETRIES: Final = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
 }
+MONTHLY_DAGS: Final = ("ingest_measurements", "publish_reports")
 SPARK_CONNECTION: Final = "ispeed_spark"
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
@@ -180,15 +181,24 @@ def _spark_of_connection() -> str:
 
 
 def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a task end at once on a `UserError`, with its full text; any other error stays a fault that is retried."""
+    """Make a task end at once on a `UserError`, with its full text; any other error stays a fault that is retried.
+
+    Either is noted for the page in Airflow.
+    """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except UserError as error:
+            _note_failure(error)
             text = str(error)
             log.error(text)
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            _note_failure(error)
+            raise
         # Raised out here, so that the log shows the text and not where in the code it came about.
         raise AirflowFailException(text)
 
@@ -263,6 +273,18 @@ def _lineage_of(*arguments: Any) -> Any:
     from ispeed.lineage import lineage_of  # what it needs is installed only where it is used
 
     return lineage_of(*arguments)
+
+
+def _note_failure(error: Exception) -> None:
+    """Note why the task that runs now fails. Where that cannot be noted, the log has it."""
+    from ispeed.failures import note_failure
+
+    try:
+        context = get_current_context()
+        if context["dag_run"].dag_id in MONTHLY_DAGS:
+            note_failure(settings_of_task(), month_of(context), context["ti"], error)
+    except Exception as fault:
+        log.warning("the failure is not noted for the page: %s", type(fault).__name__)
 
 
 def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:

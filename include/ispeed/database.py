@@ -140,6 +140,15 @@ class Database:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def register(self, month: Month | None = None, *, restated: bool = False) -> list[Row]:
+        """Every revision of a month, or of all months; where `restated`, those on the maps of other days. In order."""
+        table = _DECLARED["restatement" if restated else "publication"]
+        query = sa.select(table).order_by(*table.primary_key)
+        if month is not None:
+            query = query.where(table.c.month == month.first_day)
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
     def note(self, month: Month, revision: int, about: Mapping[str, Any], boundaries_day: date | None = None) -> None:
         """Note something of a published revision: that it was withdrawn, or that its files were removed.
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from ispeed.checks import CheckResult, row_reasons
 from ispeed.data_docs import INDEX, Pages
-from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.settings import INCLUDE, Settings
 
@@ -102,28 +101,16 @@ class MonthQuality:
         return self.n_raw == self.n_accepted + self.n_quarantined
 
 
-def read_qualities(settings: Settings) -> list[MonthQuality]:
-    """What is noted of every month that has landed, newest first."""
-    months = []
-    for folder in settings.lake.glob("landing/month=*"):
-        try:
-            months.append(Month.parse(folder.name.removeprefix("month=")))
-        except UserError:
-            # Somebody's copy, such as month=2024-10.old
-            continue
-    qualities = (read_quality(settings, month) for month in sorted(months, reverse=True))
-    return [quality for quality in qualities if quality is not None]
+def read_quality(settings: Settings, month: Month, published: Mapping[str, Any] | None = None) -> MonthQuality | None:
+    """What is noted of a month, None where nothing has landed. A month at work is told as far as it has come.
 
-
-def read_quality(settings: Settings, month: Month) -> MonthQuality | None:
-    """What is noted of a month, None where nothing has landed. A month at work is told as far as it has come."""
+    `published` is the row of the month's current revision in the reports database; the share is not looked at.
+    """
     steps: list[Step] = []
     notes: dict[str, Any] = {}
-    latest = settings.share_of(month) / "latest.json"
-    paths = {task: settings.lake_of(layer, month) / name for task, layer, name in _STEPS} | {_LAST_STEP: latest}
     since: datetime | None = datetime.min.replace(tzinfo=UTC)
-    for task, path in paths.items():
-        note, finished_at = _read_note(path)
+    for task, layer, name in _STEPS:
+        note, finished_at = _read_note(settings.lake_of(layer, month) / name)
         is_current = since is not None and finished_at is not None and since <= finished_at
         since = finished_at if is_current else None
         steps.append(Step(task, finished_at, is_current))
@@ -131,6 +118,7 @@ def read_quality(settings: Settings, month: Month) -> MonthQuality | None:
             notes[task] = note
     if "land" not in notes:
         return None
+    steps.append(_published_step(notes.get("write_workbooks"), since, published))
     files = notes["stage_files"]["files"] if "stage_files" in notes else {}
     return MonthQuality(
         month=month,
@@ -153,25 +141,17 @@ def read_quality(settings: Settings, month: Month) -> MonthQuality | None:
             )
         ),
         unfinished_suites=_suites_after(settings, month, steps),
-        revision=_published_revision(settings, month),
+        revision=published["revision"] if published else None,
     )
 
 
-def read_data_docs(settings: Settings, month: Month, page: str, revision: int | None = None) -> str | None:
-    """A page of the Data Docs by its name: of a published revision, else of the month's last run.
+def read_data_docs(settings: Settings, month: Month, page: str) -> str | None:
+    """A page of the Data Docs of the month's last run by its name.
 
     None where there is no such page. `page` is compared with the names that there can be, never used as a path.
     """
-    if page not in (INDEX, *(f"{suite}.html" for suite in _suites())):
+    if page not in data_docs_names():
         return None
-    if revision is not None:
-        # Revisions count from 1 to the published one; a folder beyond it belongs to a run that is still publishing.
-        if not 1 <= revision <= (_published_revision(settings, month) or 0):
-            return None
-        try:
-            return (settings.share_of(month) / f"r{revision}" / "data-docs" / page).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
     quality = read_quality(settings, month)
     if quality is None:
         return None
@@ -179,6 +159,11 @@ def read_data_docs(settings: Settings, month: Month, page: str, revision: int | 
     if page == INDEX:
         return pages.index(quality.results, is_sample=quality.is_sample)
     return pages.read(page.removesuffix(".html"), is_sample=quality.is_sample)
+
+
+def data_docs_names() -> tuple[str, ...]:
+    """The names that a page of the Data Docs can have."""
+    return (INDEX, *(f"{suite}.html" for suite in _suites()))
 
 
 def _read_note(path: Path) -> tuple[Any, datetime | None]:
@@ -190,9 +175,15 @@ def _read_note(path: Path) -> tuple[Any, datetime | None]:
         return None, None
 
 
-def _published_revision(settings: Settings, month: Month) -> int | None:
-    latest, _ = _read_note(settings.share_of(month) / "latest.json")
-    return int(latest["revision"]) if latest else None
+def _published_step(draft: Any, since: datetime | None, published: Mapping[str, Any] | None) -> Step:
+    """The last step: done where what stands published is the draft that the step before wrote."""
+    if published is None:
+        return Step(_LAST_STEP, None, False)
+    finished_at = published["published_at"].replace(tzinfo=UTC)
+    if draft is None or since is None or draft["fingerprint"] != published["fingerprint"]:
+        return Step(_LAST_STEP, finished_at, False)
+    # A month that did not change is not published again.
+    return Step(_LAST_STEP, max(since, finished_at), True)
 
 
 def _by_reason(outcome: str, n_rows: Mapping[str, int]) -> dict[str, int]:

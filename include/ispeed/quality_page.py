@@ -1,49 +1,190 @@
-"""The pages of a month's quality, in Vietnamese, as they stand in Airflow: plain HTML without scripts."""
+"""The pages of the months as they stand in Airflow: HTML in Vietnamese with English beside, of `include/pages/`.
+
+They have no script but one: the page of a month, for who may run it again.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ispeed.checks import row_reasons
-from ispeed.data_docs import STYLE
-from ispeed.months import LOCAL_ZONE
-from ispeed.quality import MonthQuality
+from ispeed.checks import CheckResult, row_reasons
+from ispeed.database import Row
+from ispeed.failures import Failure
+from ispeed.month_stages import INGEST, MonthOverview, Run, State, TaskRun, state_of
+from ispeed.months import LOCAL_ZONE, local_time
+from ispeed.published_files import PublishedFile
+from ispeed.revision_diff import RevisionDiff
 from ispeed.settings import INCLUDE
-from ispeed.workbook.wording import ACTIONS, COLUMNS, SAMPLE_MARK, SEVERITIES, TABLES, month_text, number, percent
+from ispeed.workbook.content import count_by_cause
+from ispeed.workbook.wording import ACTIONS, COLUMNS, SAMPLE_MARK, TABLES, day_text, month_text, number, percent
 
 # As the DAGs show them; a test compares.
 TASKS: Final = {
+    "wait_for_export": "Chờ đủ tệp của tháng",
     "land": "Lưu tệp nguyên bản",
     "stage_files": "Đọc từng dòng",
+    "finish_staging": "Gom các tệp đã đọc",
     "check_staging": "Kiểm tra chất lượng, cách ly dòng lỗi",
     "build_core": "Gắn với danh mục theo ngày đo",
     "build_reports": "Tính các bảng báo cáo",
     "check_reports": "Kiểm tra các bảng báo cáo",
     "write_workbooks": "Viết sổ Excel",
     "publish": "Phát hành vào thư mục dùng chung",
+    "restate": "Quy đổi theo địa giới của ngày khác, khi được yêu cầu",
 }
+# Each stage in a column's width, in Vietnamese and in English.
+STAGE_NAMES: Final = {
+    "wait": ("Chờ tệp", "Wait"),
+    "land": ("Lưu tệp", "Land"),
+    "stage": ("Đọc dòng", "Stage"),
+    "check": ("Kiểm tra", "Check"),
+    "core": ("Gắn mã", "Core"),
+    "reports": ("Tính bảng", "Reports"),
+    "check_reports": ("Kiểm bảng", "Check"),
+    "workbooks": ("Sổ Excel", "Books"),
+    "publish": ("Phát hành", "Publish"),
+    "restated": ("Quy đổi", "Restate"),
+}
+# A mark, the word, and English.
+STATES: Final[Mapping[State, tuple[str, str, str]]] = {
+    "done": ("✓", "Xong", "done"),
+    "running": ("▸", "Chạy", "running"),
+    "waiting": ("…", "Đợi", "waiting"),
+    "retry": ("↻", "Thử lại", "to be retried"),
+    "failed": ("✕", "Lỗi", "failed"),
+    "skipped": ("»", "Bỏ qua", "skipped"),
+    "never": ("·", "Chưa", "not yet"),
+    "unasked": ("–", "Không", "not asked for"),
+}
+SCRIPT: Final = (INCLUDE / "pages" / "rerun.js").read_text(encoding="utf-8")
+# What a policy for content says of this script and of no other.
+SCRIPT_SOURCE: Final = f"'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+_STYLE: Final = (INCLUDE / "pages" / "airflow.css").read_text(encoding="utf-8")
 _ROW: Final = re.compile(r"(.+) row (\d+)", re.DOTALL)
+_CELLS_MAX: Final = 1_000
 
 
-def month_page(quality: MonthQuality) -> str:
-    """Everything that is noted of one month. Its links lead to `data-docs/` and `rN/data-docs/` below its address."""
+@dataclass(frozen=True)
+class Rerun:
+    """The one thing that can be done on a page: where Airflow takes runs and shows them, and the new one's name."""
+
+    runs: str
+    pages: str
+    run_id: str
+    is_paused: bool
+
+    @classmethod
+    def of(cls, overview: MonthOverview, airflow: str, *, is_paused: bool) -> Rerun:
+        """The name is made of the last run's number, so that two who press at once do not start two runs."""
+        before = overview.runs.get(INGEST)
+        return cls(
+            runs=f"{airflow}/api/v2/dags/{INGEST}/dagRuns",
+            pages=f"{airflow}/dags/{INGEST}/runs",
+            run_id=f"manual__{overview.month}__after-{before.number if before else 0}",
+            is_paused=is_paused,
+        )
+
+
+@dataclass(frozen=True)
+class _Error:
+    """A task that failed, for readers."""
+
+    name: str
+    task: str
+    state: str
+    failure: Failure | None
+    log: str | None
+
+    @property
+    def title(self) -> str:
+        place = self.failure.file_and_row if self.failure else None
+        return f"{self.name}: tệp {place[0]}, dòng {place[1]}" if place else self.name
+
+    @property
+    def summary(self) -> str:
+        if self.failure is None:
+            return "Không có ghi chú; xem nhật ký."
+        if not self.failure.is_told:
+            return f"Sự cố máy móc: {self.failure.found}; xem nhật ký."
+        return self.failure.found if self.failure.file_and_row else f"{self.failure.where}: {self.failure.found}"
+
+
+def months_page(months: Sequence[MonthOverview], airflow: str = "", notes: Sequence[str] = ()) -> str:
+    """A line a month and a cell a stage; its links lead to `YYYY-MM/` below its address.
+
+    `airflow` is the path that Airflow is served under; `notes` say what could not be read.
+    """
+    errors = {month.month: _errors(month, airflow) for month in months}
+    attention = [(month, errors[month.month]) for month in months if errors[month.month]]
+    return _render(
+        "months.html", "i-Speed theo tháng", months=months, attention=attention, airflow=airflow, notes=notes
+    )
+
+
+def month_page(
+    overview: MonthOverview,
+    published: Mapping[str, Sequence[PublishedFile] | None],
+    airflow: str = "",
+    rerun: Rerun | None = None,
+    notes: Sequence[str] = (),
+    run_ids: Mapping[str, str] | None = None,
+) -> str:
+    """Everything that is noted of one month; `published` are the files of its revisions by their `place_of`.
+
+    Its links lead to `data-docs/` and `rN/…` below its address, and to Airflow's own pages of runs and logs. `rerun` is
+    given for who may run the month again, `run_ids` tell the DAG of each run that Airflow still has.
+    """
+    quality = overview.quality
+    failures: Sequence[CheckResult] = quality.failures if quality and overview.stopped else ()
+    standing = [row for row in overview.publications if not row["withdrawn_at"] and not row["files_removed_at"]]
+    runs = sorted(overview.runs.values(), key=lambda run: run.number, reverse=True)
     return _render(
         "month.html",
-        f"Chất lượng dữ liệu tháng {month_text(quality.month)}",
+        f"i-Speed tháng {month_text(overview.month)}",
+        month=overview,
         quality=quality,
+        failures=failures,
+        unfinished_suites=quality.unfinished_suites if quality and not overview.at_work else (),
+        errors=_errors(overview, airflow),
+        steps=list(_steps(overview, airflow)),
+        published=published,
+        diffs={
+            place_of(after): f"diff/r{before['revision']}/r{after['revision']}"
+            for before, after in zip(standing, standing[1:], strict=False)
+        },
+        runs=[
+            {
+                "href": _run_page(airflow, run.dag_id, run.run_id),
+                "label": "Lần nạp" if run.dag_id == INGEST else "Lần phát hành",
+                "state": run.state,
+                "queued_at": run.queued_at,
+            }
+            for run in runs
+        ],
+        run_links={run_id: _run_page(airflow, dag_id, run_id) for run_id, dag_id in (run_ids or {}).items()},
+        rerun=rerun,
+        airflow=airflow,
+        notes=notes,
         reasons={reason: wording for _, reason, wording in row_reasons()},
     )
 
 
-def months_page(months: Sequence[MonthQuality]) -> str:
-    """A line a month, to see where each stands; its links lead to `YYYY-MM/` below its address."""
-    return _render("months.html", "Chất lượng dữ liệu theo tháng", months=months)
+def diff_page(diff: RevisionDiff) -> str:
+    """What `make diff` prints, as a page; it stands two folders below that of the month."""
+    title = f"Tháng {month_text(diff.month)}: r{diff.first} → r{diff.last}"
+    return _render(
+        "diff.html", title, diff=diff, by_cause=count_by_cause(diff.changes), shown=diff.changes[:_CELLS_MAX]
+    )
 
 
 def message_page(title: str, text: str, link: tuple[str, str] | None = None) -> str:
@@ -51,8 +192,69 @@ def message_page(title: str, text: str, link: tuple[str, str] | None = None) -> 
     return _render("message.html", title, text=text, link=link)
 
 
+def place_of(row: Row) -> str:
+    """Where a revision's files are below the month's address: `r2`, or `restated/2025-07-01/r1`."""
+    day = row.get("boundaries_day")
+    return f"restated/{day}/r{row['revision']}" if day else f"r{row['revision']}"
+
+
+def _errors(overview: MonthOverview, airflow: str) -> list[_Error]:
+    errors = [
+        _Error(
+            name=TASKS.get(failed.task_id, failed.task_id),
+            task=failed.task_id,
+            state=state_of([failed.task]) if failed.task else "failed",
+            failure=failed.note,
+            log=_log(airflow, failed.run, failed.task) if failed.run and failed.task else None,
+        )
+        for failed in overview.failures
+    ]
+    if not errors and overview.stopped:
+        # Airflow has no run of it any more: the notes alone say that it stopped.
+        errors.append(
+            _Error(TASKS[overview.stopped.stage.noted_by], overview.stopped.stage.noted_by, "failed", None, None)
+        )
+    return errors
+
+
+def _steps(overview: MonthOverview, airflow: str) -> Any:
+    """A line a task of the last run; of one that is many, the one that says most stands for all."""
+    noted = (
+        {step.task: step.finished_at for step in overview.quality.steps if step.is_current} if overview.quality else {}
+    )
+    for stage in overview.stages:
+        for task_id in stage.stage.tasks:
+            tasks = [task for task in stage.tasks if task.task_id == task_id]
+            started = [task.started_at for task in tasks if task.started_at]
+            ended = [task.ended_at for task in tasks if task.ended_at]
+            state = state_of(tasks) if tasks else stage.state
+            if state == "never":
+                # Airflow gives a moment also to a task whose turn never came.
+                started, ended = [], []
+            is_ended = bool(tasks) and len(ended) == len(tasks)
+            yield {
+                "label": TASKS[task_id] + (f" ({number(len(tasks))} phần)" if len(tasks) > 1 else ""),
+                "task": task_id,
+                "state": state,
+                "started_at": min(started, default=None),
+                "ended_at": max(ended) if is_ended else None if tasks else noted.get(task_id),
+                "seconds": (max(ended) - min(started)).total_seconds() if is_ended and started else None,
+                "log": _log(airflow, stage.run, tasks[0]) if stage.run and tasks and started else None,
+            }
+
+
+def _run_page(airflow: str, dag_id: str, run_id: str) -> str:
+    return f"{airflow}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
+def _log(airflow: str, run: Run, task: TaskRun) -> str:
+    mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
+    page = f"{_run_page(airflow, run.dag_id, run.run_id)}/tasks/{quote(task.task_id, safe='')}{mapped}"
+    return f"{page}?try_number={max(task.try_number, 1)}"
+
+
 def _render(template: str, title: str, **values: Any) -> str:
-    return _ENVIRONMENT.get_template(template).render(title=title, style=STYLE, **values)
+    return _ENVIRONMENT.get_template(template).render(title=title, style=_STYLE, **values)
 
 
 def _moment(moment: datetime) -> str:
@@ -71,6 +273,12 @@ def _places(examples: Sequence[str]) -> list[str]:
     return [f"Ví dụ: {file}, dòng {', '.join(numbers)}" for file, numbers in rows.items()] + others
 
 
+def _cell(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value, 0 if isinstance(value, int) else 2)
+    return "–" if value is None else str(value)
+
+
 _ENVIRONMENT: Final = Environment(
     loader=FileSystemLoader(INCLUDE / "pages"),
     autoescape=True,
@@ -82,14 +290,20 @@ _ENVIRONMENT.filters |= {
     "number": number,
     "percent": percent,
     "month": month_text,
+    "day": day_text,
     "moment": _moment,
+    "local": lambda moment: f"{local_time(moment):%H:%M %d/%m/%Y}",
     "places": _places,
+    "place": place_of,
+    "cell": _cell,
 }
 _ENVIRONMENT.globals |= {
     "TASKS": TASKS,
+    "STAGES": STAGE_NAMES,
+    "STATES": STATES,
     "TABLES": TABLES,
     "ACTIONS": ACTIONS,
-    "SEVERITIES": SEVERITIES,
     "COLUMNS": COLUMNS,
     "SAMPLE_MARK": SAMPLE_MARK,
+    "SCRIPT": SCRIPT,
 }

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 
-from ispeed.changes import causes_of, changes_of
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.months import Month, parse_day
-from ispeed.publication import published_edition
+from ispeed.revision_diff import diff_revisions
 from ispeed.settings import Settings
-from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.content import count_by_cause
 
 OK, DIFFERS, USER_ERROR = 0, 1, 2
@@ -23,32 +21,15 @@ def run_diff(month: Month, first: int | None, last: int | None) -> int:
     Without revisions, the current one and the one before it. Raises `UserError` where one is not there.
     """
     settings = Settings.from_environment()
-    database = Database(settings.database_url)
-    known = [row["revision"] for row in database.publications(month)]
-    last = last or database.current_revision(month) or 0
-    first = first or max((number for number in known if number < last), default=0)
-    for revision in (first, last):
-        if revision not in known:
-            raise UserError(
-                f"month {month}",
-                "nothing that r1 could differ from" if len(known) == 1 else f"no revision r{revision}",
-                "two revisions; there are " + (", ".join(f"r{number}" for number in known) or "none"),
-                "give FROM= and TO=, or publish the month again when something changed",
-            )
-    before, after = (
-        published_edition(database, settings.share_of(month), REPORT_TABLES, month, revision)
-        for revision in (first, last)
-    )
-    causes = causes_of(before, after)
-    changes = changes_of(REPORT_TABLES, before, after, causes)
-    print(f"{month}: r{first} → r{last}, {len(changes):,} cells differ")
-    for cause in causes:
+    found = diff_revisions(settings, Database(settings.database_url), month, first, last)
+    print(f"{month}: r{found.first} → r{found.last}, {len(found.changes):,} cells differ")
+    for cause in found.causes:
         print(f"  {cause.sentence}")
     print("\ncells by cause")
-    for label, n_cells in count_by_cause(changes).items():
+    for label, n_cells in count_by_cause(found.changes).items():
         print(f"  {n_cells:>7,}  {label}")
     print()
-    for change in changes:
+    for change in found.changes:
         cell = f"{change.table}  {change.key}  {change.column}"
         print(f"{cell}: {_shown(change.old)} → {_shown(change.new)}  ({change.cause})")
     return OK
