@@ -20,7 +20,8 @@ from typing import Any, Final, Self
 
 from ispeed.settings import INCLUDE, PROJECT
 
-DAG_IDS: Final = ("sync_registry", "ingest_measurements", "publish_reports")
+MONTH_DAG_IDS: Final = ("ingest_measurements", "publish_reports")
+DAG_IDS: Final = ("sync_registry", *MONTH_DAG_IDS, "watch_months")
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 # The first answers of a server that has just started are late where the machine is busy.
