@@ -83,7 +83,7 @@ class ApproveMonth(HITLOperator):
             ) from None
         user: Any = answer["responded_by_user"] or {}
         who = str((user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", user))
-        chosen, at = answer["chosen_options"][0], str(answer["responded_at"])
+        chosen, at = answer["chosen_options"][0], answer["responded_at"].isoformat(timespec="seconds")
         if asked is None or asked.fingerprint != read_draft(settings, month).fingerprint:
             raise UserError(where, f"another draft than {who} was shown", "the draft that was asked for", redo)
         note_approval(settings, month, replace(asked, answer=chosen, answered_by=who, answered_at=at))

@@ -40,7 +40,7 @@ AGAIN: Final = "Sửa xong, mở nhật ký bên dưới, bấm Clear tác vụ 
 def tell_failure(context: Context) -> None:
     """Tell that a task failed, once a day for the same thing."""
     try:
-        now = datetime.now(UTC)
+        now = _now()
         about, told = failure_notice(context, now)
         tell_once(Settings.from_environment(), _key(context), about, told, routes_of().send, now)
     except Exception:
@@ -52,7 +52,7 @@ def tell_recovery(context: Context) -> None:
     try:
         settings, key = Settings.from_environment(), _key(context)
         before = str(read_note(settings, key).get("title", ""))
-        tell_it_is_well(settings, key, recovery_notice(context, before, datetime.now(UTC)), routes_of().send)
+        tell_it_is_well(settings, key, recovery_notice(context, before, _now()), routes_of().send)
     except Exception:
         log.exception("Nobody was told that this runs again. %s", LOOK)
 
@@ -140,6 +140,10 @@ def recovery_notice(context: Context, before: str, now: datetime) -> Notice:
 def month_of_run(context: Context) -> Month | None:
     """The run's month, None for a DAG that runs for no month."""
     return month_of(context) if "month" in context["dag"].params else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _key(context: Context) -> str:

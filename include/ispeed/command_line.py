@@ -134,9 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
     books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
-    watch = commands.add_parser(
-        "watch", help="tell people where Airflow left no sign of working; needs no Airflow running"
-    )
+    watch = commands.add_parser("watch", help="tell people where Airflow gives no sign of life; needs none running")
     watch.add_argument("--every", metavar="SECONDS", type=float, help="look again and again; else once")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     return parser

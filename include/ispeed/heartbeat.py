@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 KEY: Final = "heartbeat-missing"
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def leave_heartbeat(settings: Settings, now: datetime, environment: Mapping[str, str] = os.environ) -> None:
     """Leave the sign: a file in the lake, and a GET to `ISPEED_HEARTBEAT_URL` where it is set.
 
@@ -41,10 +45,12 @@ def leave_heartbeat(settings: Settings, now: datetime, environment: Mapping[str,
     address = environment.get("ISPEED_HEARTBEAT_URL")
     if not address:
         return
-    host = urlsplit(address).hostname
+    host: str | None = "an address that is none"
     try:
-        if urlsplit(address).scheme not in ("http", "https"):
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https"):
             raise ValueError("not an address of http or https")
+        host = parts.hostname
         with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
             log.info("The heartbeat was sent to %s: %d.", host, answer.status)
     except (OSError, ValueError, HTTPException) as error:
@@ -88,9 +94,7 @@ def watch(settings: Settings, routes: Routes, now: datetime, hours: float, url: 
     return f"no heartbeat since {since.isoformat(timespec='seconds')}, {age / timedelta(hours=1):.1f} hours ago"
 
 
-def keep_watching(
-    every: float | None, routes: Routes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> int:
+def keep_watching(every: float | None, routes: Routes, clock: Callable[[], datetime] = _utc_now) -> int:
     """Watch once, and return 1 where the sign is too old; or again and again, every so many seconds."""
     hours, url = watch_hours(), os.environ.get("AIRFLOW__API__BASE_URL", "")
     if not is_anybody_told():

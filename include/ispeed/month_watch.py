@@ -155,17 +155,18 @@ def standing_of(settings: Settings, month: Month, quality: MonthQuality | None, 
         )
     last, following = quality.last_step, quality.next_step
     at = f"{last.finished_at.astimezone(ZoneInfo(LOCAL_ZONE)):%H:%M ngày %d/%m/%Y}" if last.finished_at else "không rõ"
-    if following is None:
+    withdrawn = [row for row in database.publications(month) if row["withdrawn_at"]]
+    if withdrawn and following and following.task == "publish":
         return Standing(
-            "Mọi bước đã xong nhưng không có bản nào đang phát hành",
-            ("Các bản của tháng đã bị thu hồi.",),
-            "Sửa nguyên nhân thu hồi rồi chạy lại tháng.",
+            "Đã thu hồi, chưa có bản thay thế",
+            tuple(f"Bản r{row['revision']}: {row['withdrawn_why']}." for row in withdrawn),
+            "Sửa nguyên nhân thu hồi (tệp xuất, hợp đồng nguồn, danh mục hoặc chính sách), rồi chạy lại tháng.",
         )
+    task = following.task if following else "publish"
     return Standing(
-        f"Chưa xong bước “{TASKS[following.task]}”",
+        f"Chưa xong bước “{TASKS[task]}”",
         (f"Bước trước, “{TASKS[last.task]}”, xong lúc {at}.",),
-        f"Mở tác vụ {following.task} trong Airflow: nếu báo lỗi, làm theo nhật ký rồi bấm Clear; nếu đang chờ duyệt, "
-        "trả lời.",
+        f"Mở tác vụ {task} trong Airflow: nếu báo lỗi, làm theo nhật ký rồi bấm Clear; nếu đang chờ duyệt, trả lời.",
     )
 
 

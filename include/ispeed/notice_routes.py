@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from email.message import EmailMessage
-from email.utils import localtime, make_msgid
+from dataclasses import dataclass, field
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.utils import format_datetime, localtime, make_msgid
 from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ispeed.errors import UserError
 from ispeed.notice import Notice, secrets_of, without_secrets
 
 log = logging.getLogger(__name__)
 
+# Of the environment: AIRFLOW_CONN_ISPEED_SMTP and AIRFLOW_CONN_ISPEED_CHAT.
 MAIL_CONNECTION: Final = "ispeed_smtp"
 CHAT_CONNECTION: Final = "ispeed_chat"
 # Airflow ends a process that goes on for 20 seconds after its task has ended (task_success_overtime).
@@ -28,11 +33,14 @@ _ADDRESS: Final = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 class Connection(Protocol):
     """What is used of Airflow's connections."""
 
-    host: str | None
-    port: int | None
-    login: str | None
-    password: str | None
-
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def login(self) -> str | None: ...
+    @property
+    def password(self) -> str | None: ...
     @property
     def extra_dejson(self) -> Mapping[str, Any]: ...
 
@@ -72,8 +80,8 @@ class Routes:
                 way(notice)
             except Exception as error:
                 log.error(
-                    "The notice “%s” did not go out by %s: %s: %s. No task's state is touched by this. What to do: look "
-                    "at the connection %s (docs/notifications.md), and at the host that it names.",
+                    "The notice “%s” did not go out by %s: %s: %s. No task's state is touched by this. What to do: "
+                    "look at the connection %s (docs/notifications.md), and at the host that it names.",
                     notice.title,
                     name,
                     type(error).__name__,
@@ -132,35 +140,71 @@ class Routes:
             raise ConnectionError("the service did not take it")
 
 
-def connection_of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Connection:
-    """Airflow's connection as `AIRFLOW_CONN_<NAME>` has it, JSON or an address, without anything of Airflow running."""
-    from airflow.sdk import Connection as AirflowConnection  # its own reading of both forms
+@dataclass(frozen=True)
+class EnvironmentConnection:
+    """A connection as the environment has it."""
 
+    host: str | None
+    port: int | None
+    login: str | None
+    password: str | None = field(repr=False)
+    extra_dejson: Mapping[str, Any] = field(repr=False)
+
+
+def connection_of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Connection:
+    """Airflow's connection as `AIRFLOW_CONN_<NAME>` has it, JSON or an address, with nothing of Airflow there.
+
+    Raises `LookupError` where it is not set, and `ValueError` where it cannot be read.
+    """
     variable = f"AIRFLOW_CONN_{name.upper()}"
     text = environment.get(variable, "").strip()
     if not text:
         raise LookupError(f"{variable} is not set; a connection in Airflow's database is not read from here")
     try:
-        read = AirflowConnection.from_json if text.startswith("{") else AirflowConnection.from_uri
-        connection: Connection = read(text, conn_id=name)
-    except Exception as error:
+        return _of_json(json.loads(text)) if text.startswith("{") else _of_address(text)
+    except (ValueError, AttributeError, TypeError) as error:
         # What it says may quote the password.
         raise ValueError(f"{variable} is neither JSON nor an address ({type(error).__name__})") from None
-    return connection
 
 
-def mail_of(notice: Notice, sender: str, to: Sequence[str]) -> EmailMessage:
+def _of_json(told: Mapping[str, Any]) -> EnvironmentConnection:
+    extra = told.get("extra") or {}
+    return EnvironmentConnection(
+        host=told.get("host"),
+        port=int(told["port"]) if told.get("port") else None,
+        login=told.get("login"),
+        password=told.get("password"),
+        extra_dejson=json.loads(extra) if isinstance(extra, str) else dict(extra),
+    )
+
+
+def _of_address(text: str) -> EnvironmentConnection:
+    parts = urlsplit(text)
+    if not parts.scheme:
+        raise ValueError("no address")
+    query = dict(parse_qsl(parts.query))
+    return EnvironmentConnection(
+        host=unquote(parts.hostname or "") or None,
+        port=parts.port,
+        login=unquote(parts.username or "") or None,
+        password=unquote(parts.password or "") or None,
+        extra_dejson=json.loads(query["__extra__"]) if "__extra__" in query else query,
+    )
+
+
+def mail_of(notice: Notice, sender: str, to: Sequence[str]) -> MIMEMultipart:
     """The e-mail of a notice: plain text, and the same as HTML. No header can be made of what the notice says."""
-    message = EmailMessage()
-    message["Subject"] = notice.title
+    message = MIMEMultipart("alternative")
+    # Not by EmailMessage: it loses spaces where a long Vietnamese subject goes on in a second line (Python 3.11).
+    message["Subject"] = Header(notice.title, "utf-8")  # type: ignore[assignment]
     message["From"] = sender
     message["To"] = ", ".join(to)
-    message["Date"] = localtime()
+    message["Date"] = format_datetime(localtime())
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # So that nobody's absence note answers.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(notice.text, cte="quoted-printable")
-    message.add_alternative(notice.html, subtype="html", cte="quoted-printable")
+    message.attach(MIMEText(notice.text, "plain", "utf-8"))
+    message.attach(MIMEText(notice.html, "html", "utf-8"))
     return message
 
 
