@@ -16,6 +16,8 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
 - **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với
   partition key `2024-10`. Không có gì thay đổi thì không phát hành gì; có thay đổi thì phát hành bản kế tiếp.
   Điền `boundaries` (ví dụ 2025-07-01) để quy đổi theo địa giới ngày đó; tháng đã quy đổi thì lần sau tự quy đổi lại.
+- **Duyệt:** khi đặt `ISPEED_APPROVAL=1`, tháng có cảnh báo chờ người duyệt trả lời ở *Required Actions* trước khi phát
+  hành; từ chối hoặc quá `ISPEED_APPROVAL_HOURS` thì không phát hành, bản đang phát hành giữ nguyên.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from ispeed.airflow import (
     ATLAS,
     CORE_MEASUREMENT,
     REPORTS,
+    approval,
     boundaries_of,
     check_step,
     leave_held_month,
@@ -74,7 +77,7 @@ def publish_reports():
 
         return restatement.restate(*run_of(context), boundaries_of(context))
 
-    chain(build_reports(), check_reports(), write_workbooks(), publish(), restate())
+    chain(build_reports(), check_reports(), write_workbooks(), *approval(), publish(), restate())
 
 
 publish_reports()

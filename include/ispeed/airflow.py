@@ -30,7 +30,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from ispeed.errors import UserError
 from ispeed.exports import read_export_folder
 from ispeed.months import Month, parse_day
-from ispeed.settings import OF_AIRFLOW, Settings
+from ispeed.services import MONTH_DAG_IDS
+from ispeed.settings import OF_AIRFLOW, Settings, approval_hours, is_anybody_told
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -41,13 +42,31 @@ CORE_MEASUREMENT: Final = Asset(name="core_measurement", uri="x-ispeed://lake/co
 ATLAS: Final = Asset(name="atlas", uri="x-ispeed://lake/atlas")
 REPORTS: Final = Asset(name="reports", uri="x-ispeed://share/reports")
 
+
+def tell_failure(context: Context) -> None:
+    """Tell people that a task failed for good; Airflow calls it in the task's own process, its state being settled."""
+    if is_anybody_told():
+        from ispeed import airflow_notices  # only when something failed: DAG files are read often
+
+        airflow_notices.tell_failure(context)
+
+
+def tell_recovery(context: Context) -> None:
+    """Tell people that a DAG that they were told of went through; its last task does, the others do nothing."""
+    if is_anybody_told() and not context["task"].downstream_task_ids:
+        from ispeed import airflow_notices
+
+        airflow_notices.tell_recovery(context)
+
+
 RETRIES: Final = {
     "retries": 2,
     "retry_delay": timedelta(minutes=5),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
+    "on_failure_callback": tell_failure,
+    "on_success_callback": tell_recovery,
 }
-MONTHLY_DAGS: Final = ("ingest_measurements", "publish_reports")
 SPARK_CONNECTION: Final = "ispeed_spark"
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
@@ -180,6 +199,14 @@ def _spark_of_connection() -> str:
     return f"{host}:{connection.port}" if connection.port else host
 
 
+class StoppedByUserError(AirflowFailException):
+    """Ends a task without retries; `error` tells in its parts what a person must mend."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     """Make a task end at once on a `UserError`, with its full text; any other error stays a fault that is retried.
 
@@ -192,15 +219,15 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except UserError as error:
             _note_failure(error)
-            text = str(error)
-            log.error(text)
+            stopped = StoppedByUserError(error)
+            log.error(str(error))
         except AirflowSkipException:
             raise
         except Exception as error:
             _note_failure(error)
             raise
         # Raised out here, so that the log shows the text and not where in the code it came about.
-        raise AirflowFailException(text)
+        raise stopped
 
     return call
 
@@ -281,7 +308,7 @@ def _note_failure(error: Exception) -> None:
 
     try:
         context = get_current_context()
-        if context["dag_run"].dag_id in MONTHLY_DAGS:
+        if context["dag_run"].dag_id in MONTH_DAG_IDS:
             note_failure(settings_of_task(), month_of(context), context["ti"], error)
     except Exception as fault:
         log.warning("the failure is not noted for the page: %s", type(fault).__name__)
@@ -324,6 +351,22 @@ def leave_published_atlas(context: Mapping[str, Any]) -> None:
     settings, month = run_of(context)
     if not awaits_publishing(settings, month):
         raise AirflowSkipException(f"{month}: nothing of VNNIC's figures that is not published, or no month to add to")
+
+
+def approval() -> list[BaseOperator]:
+    """The task in which a month with warnings waits for somebody's word; none unless `ISPEED_APPROVAL` is 1."""
+    hours = approval_hours()
+    if hours is None:
+        return []
+    from ispeed.airflow_approval import ApproveMonth
+
+    return [
+        ApproveMonth(
+            task_id="approve_month",
+            task_display_name="Chờ duyệt khi có cảnh báo",
+            response_timeout=timedelta(hours=hours),
+        )
+    ]
 
 
 def page_path(path: str) -> str:

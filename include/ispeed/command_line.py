@@ -26,6 +26,7 @@ from ispeed.commands import (
     run_registry,
     run_sync,
     run_up,
+    run_watch,
 )
 from ispeed.errors import UserError
 from ispeed.months import Month, parse_day
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from ispeed.book_checks.command import check_books
 
                 return USER_ERROR if check_books(chosen.places, Settings.from_environment().share) else OK
+            case "watch":
+                return run_watch(chosen.every)
             case _:
                 return run_docs()
     except UserError as error:
@@ -141,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
     books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
+    watch = commands.add_parser("watch", help="tell people where Airflow gives no sign of life; needs none running")
+    watch.add_argument("--every", metavar="SECONDS", type=float, help="look again and again; else once")
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     return parser
 

@@ -278,6 +278,20 @@ def _registry_tables(settings: Settings, scratch: Path) -> Path:
     return scratch / "lake" / "registry"
 
 
+def run_watch(every: float | None) -> int:
+    """Tell people where the daily sign of a working Airflow is missing; 1 where it is. Once, or every so many seconds.
+
+    Nothing of Airflow need run: its connections are read from `AIRFLOW_CONN_…` only.
+    """
+    from ispeed.heartbeat import keep_watching
+    from ispeed.notice_routes import Routes, connection_of_environment
+
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.INFO)
+    if every is not None and every < 1:
+        raise UserError("watch", f"--every {every:g}", "at least 1 second", "give --every 3600")
+    return keep_watching(every, Routes.from_environment(connection_of_environment))
+
+
 def run_docs() -> int:
     """Write the pages of docs/ that are made from the code."""
     os.environ.update(airflow_environment())

@@ -42,6 +42,13 @@ def share_lock(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
+def notice_lock(settings: Settings, key: str) -> Iterator[None]:
+    """Hold what was told under a key, so that tasks that fail together tell it once."""
+    with _lock(settings, f"notice-{key}", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
     """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
     path = _held(settings)

@@ -19,7 +19,7 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from ispeed.months import Month
-from ispeed.services import DAG_IDS
+from ispeed.services import MONTH_DAG_IDS
 from ispeed.settings import PROJECT
 
 
@@ -41,8 +41,7 @@ def run_months(
     whose map the months are published too.
     """
     asked = {"boundaries": str(boundaries)} if boundaries else {}
-    sync_registry, *month_dags = DAG_IDS
-    runs = [(sync_registry, months[-1]), *((dag_id, month) for month in months for dag_id in month_dags)]
+    runs = [("sync_registry", months[-1]), *((dag_id, month) for month in months for dag_id in MONTH_DAG_IDS)]
     return run_dags(runs, say, started, asked)
 
 
@@ -65,7 +64,7 @@ def run_dags(
         for task in dag.tasks:
             # Someone is watching: a fault is told at once, and the command typed again.
             task.retries = 0
-        tasks.prefix = "" if dag_id == DAG_IDS[0] else f"{month} "
+        tasks.prefix = "" if dag_id == "sync_registry" else f"{month} "
         run = dag.test(logical_date=None, run_conf={"month": str(month), **(asked or {})})
         if run.state != "success":
             errors = tasks.errors or [f"{dag_id} ended as {run.state}"]

@@ -189,6 +189,23 @@ def _site(environment: Mapping[str, str], name: str, default: str) -> str:
     return text
 
 
+def is_anybody_told(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether notices go anywhere. Apart from `Settings`: every task asks when it has ended."""
+    return bool(environment.get("ISPEED_MAIL_TO")) or (environment.get("ISPEED_CHAT") or "0") != "0"
+
+
+def watch_hours(environment: Mapping[str, str] = os.environ) -> float:
+    """How old the last sign of a working Airflow may be. Apart from `Settings`: only who watches wants it."""
+    return _number(environment, "ISPEED_WATCH_HOURS", 26.0, "hours")
+
+
+def approval_hours(environment: Mapping[str, str] = os.environ) -> float | None:
+    """How long a month with warnings waits for somebody's word; None where none is wanted. Read with the DAG."""
+    if (environment.get("ISPEED_APPROVAL") or "0") == "0":
+        return None
+    return _number(environment, "ISPEED_APPROVAL_HOURS", 72.0, "hours", 0.001)
+
+
 def _number(
     environment: Mapping[str, str], name: str, default: float, of: str, least: float = 0, most: float = math.inf
 ) -> float:

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, PartitionedAssetTimetable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from ispeed.airflow import ATLAS, CORE_MEASUREMENT
 from ispeed.dag_pages import dags_page
-from ispeed.services import BESIDE_DAG_IDS, DAG_IDS
+from ispeed.services import DAG_IDS
 from ispeed.settings import INCLUDE, PROJECT
 
 STEPS = {
@@ -23,13 +24,14 @@ STEPS = {
     "ingest_measurements": ["wait_for_export", "land", "stage_files", "finish_staging", "check_staging", "build_core"],
     "compare_atlas": ["ask_atlas", "announce_atlas"],
     "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
+    "watch_months": ["leave_heartbeat", "watch_deadlines", "remind_bodies"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
 
 
 def test_every_dag_file_holds_the_dag_of_its_name_and_every_dag_is_known(dags: dict[str, DAG]) -> None:
-    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted((*DAG_IDS, *BESIDE_DAG_IDS))
+    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted(DAG_IDS)
     assert {dag_id: Path(dag.fileloc).stem for dag_id, dag in dags.items()} == {dag_id: dag_id for dag_id in dags}
 
 
@@ -85,6 +87,24 @@ def test_the_schedules_are_those_of_the_design(dags: dict[str, DAG]) -> None:
     assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT | ATLAS)
     assert dags["compare_atlas"].task_dict["announce_atlas"].outlets == [ATLAS]
     assert dags["ingest_measurements"].task_dict["build_core"].outlets == [CORE_MEASUREMENT]
+
+
+def test_months_are_watched_every_morning(dags: dict[str, DAG]) -> None:
+    assert dags["watch_months"].timetable == CronTriggerTimetable("0 8 * * *", timezone="Asia/Ho_Chi_Minh")
+
+
+def test_only_where_it_is_asked_for_a_month_waits_for_a_word_before_it_is_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ISPEED_APPROVAL", "1")
+    monkeypatch.setenv("ISPEED_APPROVAL_HOURS", "48")
+    bag = DagBag(PROJECT / "dags" / "publish_reports.py")
+    assert bag.import_errors == {}
+    steps = bag.dags["publish_reports"].task_dict
+    assert list(steps) == ["build_reports", "check_reports", "write_workbooks", "approve_month", "publish", "restate"]
+    assert steps["approve_month"].upstream_task_ids == {"write_workbooks"}
+    assert steps["approve_month"].downstream_task_ids == {"publish"}
+    assert steps["approve_month"].response_timeout == timedelta(hours=48)
 
 
 def test_a_backfill_of_three_months_makes_the_keys_of_just_these(dags: dict[str, DAG]) -> None:

@@ -202,7 +202,7 @@ def test_lineage_leads_from_the_exports_by_every_layer_to_the_report_tables_and_
     )
     inputs, outputs = found["build_reports"]
     assert {"lake/core_measurement", "lake/quarantine_measurement"} < inputs
-    assert REPORTS <= {name.removeprefix("lake/") for name in outputs}
+    assert {name.removeprefix("lake/") for name in outputs} >= REPORTS
     inputs, outputs = found["publish"]
     assert {f"lake/{name}" for name in REPORTS} < inputs
     assert {*(f"reports/{name}" for name in REPORTS), "reports/publication", "share/workbooks"} < outputs
@@ -213,18 +213,24 @@ def test_lineage_leads_from_the_exports_by_every_layer_to_the_report_tables_and_
 def test_an_event_tells_month_rows_columns_and_what_the_checks_found(observed: Observed) -> None:
     engine = sa.create_engine(f"duckdb:///{observed.folder}/none.duckdb") if False else None
     assert engine is None
-    rows = {name: output(observed, name)["outputFacets"]["outputStatistics"]["rowCount"] for name in (
-        "lake/staging_measurement", "lake/quarantine_measurement", "lake/core_measurement"
-    )}
+    rows = {
+        name: output(observed, name)["outputFacets"]["outputStatistics"]["rowCount"]
+        for name in ("lake/staging_measurement", "lake/quarantine_measurement", "lake/core_measurement")
+    }
     assert rows["lake/staging_measurement"] == 1_000
     assert rows["lake/core_measurement"] + rows["lake/quarantine_measurement"] == 1_000
-    columns = [field["name"] for field in output(observed, "reports/report_commune_month")["facets"]["schema"]["fields"]]
+    columns = [
+        field["name"] for field in output(observed, "reports/report_commune_month")["facets"]["schema"]["fields"]
+    ]
     assert columns[:2] == ["month", "revision"]
     assert {"commune_code", "download_mbps_median", "reason"} < set(columns)
     core = [field["name"] for field in output(observed, "lake/core_measurement")["facets"]["schema"]["fields"]]
     assert {"measured_at", "commune_code", "download_mbps"} < set(core)
-    (checked,) = (event for event in observed.events if event["job"]["name"].endswith(".check_staging")
-                  and event["eventType"] == "COMPLETE")
+    (checked,) = (
+        event
+        for event in observed.events
+        if event["job"]["name"].endswith(".check_staging") and event["eventType"] == "COMPLETE"
+    )
     facets = {data_set["name"]: data_set["inputFacets"] for data_set in checked["inputs"]}
     told = facets["lake/staging_measurement"]["dataQualityAssertions"]["assertions"]
     assert {"duplicate", "bad_timestamp"} <= {one["assertion"] for one in told if not one["success"]}
