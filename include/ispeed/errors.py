@@ -35,6 +35,10 @@ class ShareFault(_Told):
     """The shared folder does not let itself be written: full, gone, or a file held open. It may pass: it is retried."""
 
 
+class RemoteFault(_Told):
+    """A folder on SFTP or S3 does not answer, or changes while it is read. It may pass: it is retried."""
+
+
 class CheckFailed(UserError):
     """A critical check of a suite failed: the month stops and what was published stays."""
 

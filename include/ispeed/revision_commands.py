@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 
 from ispeed.changes import causes_of, changes_of
 from ispeed.database import Database
-from ispeed.errors import UserError
+from ispeed.errors import RemoteFault, UserError
 from ispeed.months import Month, parse_day
 from ispeed.publication import published_edition
+from ispeed.services import settings_with_connections
 from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.content import count_by_cause
@@ -56,13 +58,22 @@ def run_diff(month: Month, first: int | None, last: int | None) -> int:
 
 def run_withdraw(month: Month, revision: int, why: str) -> int:
     """Take a revision back, and say what stands now."""
+    from ispeed.delivery import deliver
     from ispeed.withdrawal import withdraw
 
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     withdraw(settings, month, revision, why)
     current = Database(settings.database_url).current_revision(month)
     print(f"{month} r{revision} is withdrawn: {why}")
     print(f"current revision: r{current}" if current else "no revision of the month stands; latest.json is gone")
+    try:
+        deliver(settings)
+    except RemoteFault as fault:
+        print(
+            f"\n{fault}\n\nit is withdrawn here; to tell the readers of {settings.share_uri}: make deliver",
+            file=sys.stderr,
+        )
+        return DIFFERS
     return OK
 
 
