@@ -85,6 +85,8 @@ def _fetch(settings: Settings, remote: RemoteFolder, below: str, new: Path) -> i
             elif _fetch_file(settings, remote, f"{below}/{name}" if below else name, new / name) == entries[name].size:
                 have[name] = entries[name]
             else:
+                # The next look tells what became of it.
+                _remove(new / name)
                 have.pop(name, None)
     raise RemoteFault(
         remote.shown(below),

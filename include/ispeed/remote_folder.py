@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import logging
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -85,8 +86,7 @@ class RemoteFolder:
                         f"folder {self.uri}", "no such folder", "a folder that is there", "make it, or mend the setting"
                     ) from None
                 return ()
-        # S3 marks an empty folder by an object of its name.
-        there = (_entry(info, path) for info in found if info["name"].rstrip("/") != path)
+        there = (_entry(info, path) for info in found if not _is_itself(info, path))
         return tuple(sorted(there, key=lambda entry: entry.name))
 
     def blocks(self, path: str) -> Iterator[bytes]:
@@ -187,6 +187,8 @@ class RemoteFolder:
         """What the provider leaves out: the host's key, keys as text, and limits; nothing of this account's set-up."""
         import asyncssh
 
+        # It would tell a dozen lines of each connection.
+        asyncssh.set_log_level(logging.WARNING)
         extra: Mapping[str, Any] = connection.extra_dejson
         if str(extra.get("no_host_key_check", "")).lower() == "true":
             raise UserError(
@@ -303,6 +305,12 @@ def _known_host(connection: str, host_key: str) -> bytes:
     return f"* {kind} {key}\n".encode()
 
 
+def _is_itself(info: Mapping[str, Any], path: str) -> bool:
+    """Whether an entry is that of the path: a file, or the object by which S3 marks an empty folder."""
+    is_mark = info["name"] == f"{path}/" and info["type"] == "file" and not info.get("size")
+    return is_mark or info["name"] == path
+
+
 def _entry(info: Mapping[str, Any], path: str) -> RemoteEntry:
     modified = info.get("LastModified") or info.get("mtime")
     kind = str(info["type"])
@@ -312,7 +320,8 @@ def _entry(info: Mapping[str, Any], path: str) -> RemoteEntry:
     return RemoteEntry(
         name=str(info["name"]).removeprefix(f"{path}/").removesuffix("/" if kind == "directory" else ""),
         kind=kind if kind in ("file", "directory", "link") else "other",
-        size=int(info.get("size") or 0),
-        modified_ns=round(modified.timestamp() * 1e9) if modified else 0,
+        # A folder's own change with what lies in it.
+        size=int(info.get("size") or 0) if kind == "file" else 0,
+        modified_ns=round(modified.timestamp() * 1e9) if modified and kind == "file" else 0,
         version=str(info.get("ETag") or ""),
     )
