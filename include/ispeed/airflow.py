@@ -27,8 +27,8 @@ from airflow.sdk.exceptions import (
 )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from ispeed.errors import UserError
-from ispeed.exports import read_export_folder
+from ispeed.errors import RemoteFault, UserError
+from ispeed.exports import ExportFolder, read_export_folder
 from ispeed.months import Month, parse_day
 from ispeed.services import MONTH_DAG_IDS
 from ispeed.settings import OF_AIRFLOW, Settings, approval_hours, is_anybody_told
@@ -408,6 +408,15 @@ def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
     return lambda function: check_task(no_retry_on_user_error(function))
 
 
+def look_at_export(place: str) -> ExportFolder:
+    """Look once at a month's export, in a folder or at an address."""
+    if "://" not in place:
+        return read_export_folder(Path(place))
+    from ispeed.incoming import read_remote_exports  # DAG files are read often
+
+    return read_remote_exports(place)
+
+
 class ExportTrigger(BaseTrigger):
     """Looks at a month's export folder until its files are all there or `deadline` (seconds since 1970) has passed."""
 
@@ -431,9 +440,13 @@ class ExportTrigger(BaseTrigger):
         while True:
             try:
                 # In a thread: a network share that hangs must not hold up the other triggers.
-                look = await asyncio.to_thread(read_export_folder, Path(self.folder))
-            except OSError as error:
-                files, found_now = None, f"the folder cannot be read: {error}"
+                look = await asyncio.to_thread(look_at_export, self.folder)
+            except (OSError, RemoteFault) as error:
+                files, found_now = None, f"the folder cannot be read: {getattr(error, 'found', error)}"
+            except UserError as error:
+                # A key that is refused is not waited for: the address may lock us out.
+                yield TriggerEvent({"is_complete": False, "found": error.found, "error": str(error)})
+                return
             else:
                 found_now = str(look)
                 if look.is_complete:
@@ -470,7 +483,12 @@ class WaitForExport(BaseOperator):
     @no_retry_on_user_error
     def execute(self, context: Context) -> str:
         settings, month = run_of(context)
-        folder = read_export_folder(settings.exports_of(month))
+        place = settings.export_place(month)
+        try:
+            folder = look_at_export(place)
+        except RemoteFault as error:
+            folder = ExportFolder(place, (), is_marked_done=False)
+            self.log.warning("%s", error)
         if folder.is_complete:
             self.log.info("The export of %s is complete: %s.", month, folder)
             return str(folder)
@@ -481,16 +499,18 @@ class WaitForExport(BaseOperator):
             folder,
             datetime.fromtimestamp(deadline, UTC).isoformat(" ", "seconds"),
         )
-        trigger = ExportTrigger(str(folder.path), settings.settle_seconds, deadline)
+        trigger = ExportTrigger(place, settings.settle_seconds, deadline)
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")
 
     @no_retry_on_user_error
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Resume after the wait with what the trigger found. Raises where the deadline has passed."""
         settings, month = run_of(context)
+        if "error" in event:
+            raise AirflowFailException(event["error"])
         if not event["is_complete"]:
             raise UserError(
-                f"export folder {settings.exports_of(month)}",
+                f"export folder {settings.export_place(month)}",
                 f"{event['found']}, after waiting for {timedelta(seconds=round(settings.wait_seconds))}",
                 f"at least one export file of {month}, and either a file .done beside it or no change "
                 f"for {settings.settle_seconds:g} seconds",

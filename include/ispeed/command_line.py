@@ -20,6 +20,7 @@ from ispeed.commands import (
     run_backfill,
     run_backfill_log,
     run_contract,
+    run_deliver,
     run_demo,
     run_docs,
     run_months,
@@ -28,7 +29,7 @@ from ispeed.commands import (
     run_up,
     run_watch,
 )
-from ispeed.errors import UserError
+from ispeed.errors import RemoteFault, ShareFault, UserError
 from ispeed.months import Month, parse_day
 from ispeed.revision_commands import run_diff, run_trace, run_verify, run_withdraw
 from ispeed.services import ServiceError
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_atlas(Month.parse(chosen.month))
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
+            case "deliver":
+                return run_deliver()
             case "up":
                 return run_up()
             case "contract":
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"\n{error}", file=sys.stderr)
         return USER_ERROR
-    except ServiceError as error:
+    except (ServiceError, ShareFault, RemoteFault) as error:
         print(f"\n{error}", file=sys.stderr)
         return FAULT
     except KeyboardInterrupt:
@@ -113,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
+    commands.add_parser("deliver", help="send what is published to a share on SFTP or S3 that lacks it")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
     contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)

@@ -20,10 +20,10 @@ from ispeed import backfill_log
 from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
-from ispeed.exports import read_export_folder
+from ispeed.incoming import look_at_exports
 from ispeed.months import Month
 from ispeed.publication import print_publication, print_restatement, shown
-from ispeed.services import Services, airflow_environment
+from ispeed.services import Services, airflow_environment, settings_with_connections
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
 DEMO_MONTHS: Final = (Month(2024, 8), Month(2024, 9), Month(2024, 10))
@@ -47,7 +47,9 @@ def run_demo(province: str | None = None) -> int:
         of_province = f"ISPEED_VAR={shown(folder)} ISPEED_POLICY={shown(folder / 'policy.yaml')} "
     settings = Settings.from_environment()
     months: Sequence[Month] = DEMO_MONTHS[-1:]
-    if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
+    if settings.exports_uri:
+        print(f"exports of {months[0]} are taken from {settings.exports_uri}")
+    elif any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
         print(f"exports found in {shown(settings.exports)}")
     else:
         from ispeed.sample import make_exports
@@ -111,12 +113,14 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "10")
     environment = airflow_environment()
     os.environ.update(environment)
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     for month in months:
-        folder = settings.exports_of(month)
-        if not read_export_folder(folder).files:
+        if not look_at_exports(settings, month).files:
             raise UserError(
-                f"export folder {folder}", "no file", f"the export of {month}", "put it there, or backfill other months"
+                f"export folder {settings.export_place(month)}",
+                "no file",
+                f"the export of {month}",
+                "put it there, or backfill other months",
             )
     _seed_registry(settings)
     logs = _log_folder()
@@ -177,7 +181,7 @@ def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
     """Take over the registry files, or with `dry_run` only say what they change."""
     from ispeed.registry import sync_registry
 
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     _seed_registry(settings)
     # What differs and what is odd is told by the log, here as in Airflow.
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -190,6 +194,18 @@ def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
         print(f"version {report['number']} {'would be' if dry_run else 'was'} taken over ({n_rows})")
     if dry_run and report["rewritten_months"]:
         print("it would be refused without REWRITE_PUBLISHED=1")
+    return OK
+
+
+def run_deliver() -> int:
+    """Send to the share on SFTP or S3 what it does not have yet: after a delivery that was cut by hand or for long."""
+    from ispeed.delivery import deliver
+
+    settings = settings_with_connections()
+    if not settings.share_uri:
+        raise UserError("setting ISPEED_SHARE", shown(settings.share), "an address", "nothing: this share is here")
+    n_files = deliver(settings)
+    print(f"{n_files} files sent or removed: {settings.share_uri} is what is published")
     return OK
 
 
@@ -272,9 +288,8 @@ def _registry_tables(settings: Settings, scratch: Path) -> Path:
     from ispeed.registry import sync_registry
 
     files = settings.registry if settings.registry.exists() else INCLUDE / "registry"
-    sync_registry(
-        replace(settings, registry=files, lake=scratch / "lake", database_url=f"sqlite:///{scratch}/no.sqlite")
-    )
+    lake, database_url = scratch / "lake", f"sqlite:///{scratch}/no.sqlite"
+    sync_registry(replace(settings, registry=files, registry_uri="", lake=lake, database_url=database_url))
     return scratch / "lake" / "registry"
 
 
@@ -332,7 +347,7 @@ def _output_to(log: Path) -> Iterator[Say]:
 
 def _seed_registry(settings: Settings) -> None:
     """Give a new installation the registry that the project ships."""
-    if settings.registry.exists():
+    if settings.registry_uri or settings.registry.exists():
         return
     partial = settings.registry.with_name(settings.registry.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

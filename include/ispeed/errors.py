@@ -45,6 +45,10 @@ class SiteFault(_Told):
         self.may_pass = may_pass
 
 
+class RemoteFault(_Told):
+    """A folder on SFTP or S3 does not answer, or changes while it is read. It may pass: it is retried."""
+
+
 class CheckFailed(UserError):
     """A critical check of a suite failed: the month stops and what was published stays."""
 

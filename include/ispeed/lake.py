@@ -49,6 +49,14 @@ def notice_lock(settings: Settings, key: str) -> Iterator[None]:
 
 
 @contextmanager
+def incoming_lock(settings: Settings, folder: Path) -> Iterator[None]:
+    """Hold the lake's copy of a folder that is elsewhere, to replace it."""
+    name = folder.relative_to(settings.lake).as_posix().replace("/", "-")
+    with _lock(settings, name, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
     """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
     path = _held(settings)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ispeed.settings import INCLUDE, PROJECT
+from ispeed.settings import INCLUDE, PROJECT, Settings
 
 MONTH_DAG_IDS: Final = ("ingest_measurements", "publish_reports")
 DAG_IDS: Final = ("sync_registry", *MONTH_DAG_IDS, "compare_atlas", "watch_months")
@@ -54,6 +54,19 @@ def airflow_environment(environment: Mapping[str, str] = os.environ) -> dict[str
         "NO_PROXY": ",".join(dict.fromkeys(no_proxy)),
         "no_proxy": ",".join(dict.fromkeys(no_proxy)),
     }
+
+
+def settings_with_connections() -> Settings:
+    """The settings, for a command that is no task of Airflow's and needs its connections.
+
+    They are found as tasks find them: in the environment, a secrets backend, or Airflow's database.
+    """
+    settings = Settings.from_environment()
+    if any((settings.exports_uri, settings.registry_uri, settings.returns_uri, settings.share_uri)):
+        os.environ.update(airflow_environment())
+        # As Airflow's own commands do: without it, its database is not looked into.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    return settings
 
 
 def free_port(preferred: int = 0) -> int:

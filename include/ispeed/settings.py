@@ -23,11 +23,17 @@ ENGINES = ("duckdb", "spark")
 STAGE_TASKS_MAX = 1_000
 # What follows it is the name of a secret that Airflow keeps: `ispeed.airflow` reads it, in a task.
 OF_AIRFLOW = "airflow:"
+# scheme, connection and folder: s3://connection@bucket/folder, sftp://connection@/folder
+ADDRESS = re.compile(r"(s3)://([\w.-]+)@([\w.-]+(?:/.*)?)|(sftp)://([\w.-]+)@(/.*)")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths, the reports database and the secret, as `.env.example` lists them."""
+    """Paths, the reports database and the secret, as `.env.example` lists them.
+
+    Where exports, registry, returns or share are at an address (`exports_uri` and so on, else empty), the path beside
+    it is that of their copy in the lake: `ispeed.incoming` brings it up to date, `ispeed.delivery` sends it out.
+    """
 
     exports: Path
     registry: Path
@@ -42,9 +48,14 @@ class Settings:
     engine: str
     spark: str = ""
     boundaries: Path | None = None
+    exports_uri: str = ""
+    registry_uri: str = ""
+    returns_uri: str = ""
+    share_uri: str = ""
     settle_seconds: float = 60.0
     wait_seconds: float = 7 * 24 * 3600.0
     file_bytes_max: int = 20_000_000_000
+    files_max: int = 10_000
     rows_max: int = 100_000_000
     columns_max: int = 1_000
     field_bytes_max: int = 100_000
@@ -68,21 +79,39 @@ class Settings:
             value = environment.get(name) or str(default)
             if "://" in value:
                 raise UserError(
-                    f"setting {name}", value, "a local folder", "object stores are not read yet: give a local folder"
+                    f"setting {name}",
+                    _without_password(value),
+                    "a folder or file of this machine, or one that is mounted",
+                    "give a path; ISPEED_EXPORTS, ISPEED_REGISTRY, ISPEED_RETURNS and ISPEED_SHARE may be addresses",
                 )
             return Path(value).expanduser().absolute()
 
+        lake = folder("ISPEED_LAKE", var / "lake")
+
+        def place(name: str, default: Path, copy: Path) -> tuple[Path, str]:
+            """The folder and no address, or the lake's copy of what is at an address."""
+            value = environment.get(name) or ""
+            return (copy, _address(name, value)) if "://" in value else (folder(name, default), "")
+
+        exports, exports_uri = place("ISPEED_EXPORTS", var / "exports", lake / "incoming" / "exports")
+        registry, registry_uri = place("ISPEED_REGISTRY", var / "registry", lake / "incoming" / "registry")
+        returns, returns_uri = place("ISPEED_RETURNS", var / "returns", lake / "incoming" / "returns")
+        share, share_uri = place("ISPEED_SHARE", var / "share", lake / "share")
         number = partial(_number, environment)
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
         if engine not in ENGINES:
             raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
         database = _secret(environment, "ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
         return cls(
-            exports=folder("ISPEED_EXPORTS", var / "exports"),
-            registry=folder("ISPEED_REGISTRY", var / "registry"),
-            returns=folder("ISPEED_RETURNS", var / "returns"),
-            lake=folder("ISPEED_LAKE", var / "lake"),
-            share=folder("ISPEED_SHARE", var / "share"),
+            exports=exports,
+            registry=registry,
+            returns=returns,
+            lake=lake,
+            share=share,
+            exports_uri=exports_uri,
+            registry_uri=registry_uri,
+            returns_uri=returns_uri,
+            share_uri=share_uri,
             database_url=database,
             source=folder("ISPEED_SOURCE", INCLUDE / "sources" / "ispeed.yaml"),
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
@@ -93,6 +122,7 @@ class Settings:
             settle_seconds=number("ISPEED_SETTLE_SECONDS", cls.settle_seconds, "seconds"),
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
             file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
+            files_max=int(number("ISPEED_FILES_MAX", cls.files_max, "files")),
             rows_max=int(number("ISPEED_ROWS_MAX", cls.rows_max, "records")),
             columns_max=int(number("ISPEED_COLUMNS_MAX", cls.columns_max, "columns")),
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
@@ -120,6 +150,10 @@ class Settings:
 
     def exports_of(self, month: Month) -> Path:
         return self.exports / str(month)
+
+    def export_place(self, month: Month) -> str:
+        """Where the sender puts the month's export, for whoever reads a message: a path or an address."""
+        return f"{self.exports_uri}/{month}" if self.exports_uri else str(self.exports_of(month))
 
     def lake_of(self, layer: str, month: Month) -> Path:
         """The lake's folder of one layer (landing, staging, quarantine, core, report) and month."""
@@ -161,6 +195,23 @@ def _secret(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise UserError(f"setting {name}_FILE", f"{file}: empty", "the secret in it", "write it there, or unset this")
     return value
+
+
+def _address(name: str, value: str) -> str:
+    """An address as given, without a slash at its end. Raises `UserError` where it is none that can be reached."""
+    if not ADDRESS.fullmatch(value) or not value.isprintable() or {"..", "."} & set(value.split("/")):
+        raise UserError(
+            f"setting {name}",
+            _without_password(value),
+            "a path, s3://connection@bucket/folder or sftp://connection@/folder, where connection is the id of one of "
+            "Airflow's connections",
+            "give the connection's id alone before the @: host, login and keys stand in the connection",
+        )
+    return value.rstrip("/")
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"(://[^/:@]*):[^/]*@", r"\1:…@", value)
 
 
 def _device_key_file(path: Path) -> str:

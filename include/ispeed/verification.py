@@ -109,6 +109,8 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
         lake=scratch / "lake",
         share=scratch / "share",
         exports=scratch / "exports",
+        # What is made anew is compared, and goes nowhere.
+        share_uri="",
         database_url=f"sqlite:///{scratch}/reports.sqlite",
         source=_contract(settings, manifest["origin"]["inputs"]["contract"]),
         policy=scratch / "policy.yaml",
