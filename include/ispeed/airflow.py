@@ -36,6 +36,7 @@ R = TypeVar("R")
 
 REGISTRY: Final = Asset(name="registry", uri="x-ispeed://lake/registry")
 CORE_MEASUREMENT: Final = Asset(name="core_measurement", uri="x-ispeed://lake/core")
+ATLAS: Final = Asset(name="atlas", uri="x-ispeed://lake/atlas")
 REPORTS: Final = Asset(name="reports", uri="x-ispeed://share/reports")
 
 RETRIES: Final = {
@@ -176,6 +177,15 @@ def leave_held_month(context: Mapping[str, Any]) -> None:
     settings, month = run_of(context)
     if context.get("triggering_asset_events") and is_held(settings, month):
         raise AirflowSkipException(f"{month} is published by the backfill that runs now, when the months before it are")
+
+
+def leave_published_atlas(context: Mapping[str, Any]) -> None:
+    """Skip the word to `publish_reports` where it would publish nothing new of VNNIC's figures, or has no month yet."""
+    from ispeed.atlas import awaits_publishing
+
+    settings, month = run_of(context)
+    if not awaits_publishing(settings, month):
+        raise AirflowSkipException(f"{month}: nothing of VNNIC's figures that is not published, or no month to add to")
 
 
 def page_path(path: str) -> str:

@@ -47,7 +47,10 @@ _COMPARED: Final = ("download_mbps_median", "download_mbps_ci_low", "download_mb
 _COMPARISON: Final = ("download_mbps_median_change", "change_reason", "change_sign")
 # The tables that what arrived beside the measurements fills, and what in them comes from the measurements.
 _ARRIVED: Final[Mapping[str, Kind]] = {"report_return_month": "returns", "report_atlas_month": "atlas"}
-_MEASURED: Final = ("n_measurements", "n_devices", "n_samples", *(f"{metric}_median" for metric in METRICS))
+_MEASURED: Final = (
+    *("n_measurements", "n_devices", "n_samples", "download_mbps_ci_low", "download_mbps_ci_high"),
+    *(f"{metric}_median" for metric in METRICS),
+)
 _COUNTED: Final = ("n_measurements", "n_samples", "n_devices", "n_rows", "evidence")
 _MINOR: Final = ("_rank", "n_ranked", "_p10", "_p25", "_p75", "_p90")
 _NAMES: Final = frozenset(

@@ -16,6 +16,7 @@ from ispeed.commands import (
     STOPPED,
     USER_ERROR,
     province_folder,
+    run_atlas,
     run_backfill,
     run_contract,
     run_demo,
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "backfill":
                 first, last = Month.parse(chosen.first), Month.parse(chosen.last)
                 return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel)
+            case "atlas":
+                return run_atlas(Month.parse(chosen.month))
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "up":
@@ -97,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument("last", metavar="TO")
     backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
     backfill.add_argument("--parallel", metavar="N", type=int, default=1, help="months that are ingested at a time")
+    atlas = commands.add_parser("atlas", help="ask VNNIC for a month's figures, and publish it anew where they differ")
+    atlas.add_argument("month", metavar="YYYY-MM")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")

@@ -135,6 +135,33 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     return OK
 
 
+def run_atlas(month: Month) -> int:
+    """Ask VNNIC for a month's figures, and publish the month anew where they are others than it was published with."""
+    from ispeed.atlas import awaits_publishing, compare_atlas
+
+    os.environ.update(airflow_environment())
+    settings = Settings.from_environment()
+    # What did not come is told by the log, here as in Airflow.
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    noted = compare_atlas(settings, month)
+    print(f"VNNIC        {noted['n_rows']:,} figures noted, {4 - noted['n_faults']} of 4 questions answered")
+    if not awaits_publishing(settings, month):
+        print(f"nothing of them that is not published, or {month} is not published yet: then they go with it")
+        return OK
+    before = Database(settings.database_url).current_revision(month)
+    log = _log_folder() / f"atlas-{month}.log"
+    started = time.monotonic()
+    with _output_to(log) as say:
+        from ispeed import month_run
+
+        failure = month_run.run_dags([("publish_reports", month)], say, started)
+    if failure is not None:
+        print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
+        return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT
+    print_publication(settings, month, before)
+    return OK
+
+
 def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
     """Take over the registry files, or with `dry_run` only say what they change."""
     from ispeed.registry import sync_registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ispeed.services import DAG_IDS
+from ispeed.services import BESIDE_DAG_IDS, DAG_IDS
 from ispeed.settings import PROJECT
 
 
@@ -14,7 +14,7 @@ def dags_page() -> str:
 
     dags = DagBag(PROJECT / "dags").dags
     lines = ["# Các DAG", "", "Trang này do `python -m ispeed docs` viết từ các tệp trong `dags/`; đừng sửa tay.", ""]
-    for dag_id in sorted(dags, key=lambda dag_id: (*DAG_IDS, dag_id).index(dag_id)):
+    for dag_id in sorted(dags, key=lambda dag_id: (*DAG_IDS, *BESIDE_DAG_IDS, dag_id).index(dag_id)):
         dag = dags[dag_id]
         lines += [f"## `{dag_id}`", "", str(dag.doc_md).strip(), "", f"Lịch trong mã: {_schedule(dag.timetable)}.", ""]
         lines += ["| tác vụ | tên trên giao diện | báo cho |", "|---|---|---|"]
@@ -28,8 +28,14 @@ def dags_page() -> str:
 def _schedule(timetable: Any) -> str:
     name = type(timetable).__name__
     if timetable.asset_condition is not None:
-        return f"`{name}`, theo asset `{timetable.asset_condition.name}`, mỗi partition một lần chạy"
+        assets = " hoặc ".join(f"`{asset.name}`" for asset in _assets(timetable.asset_condition))
+        return f"`{name}`, theo asset {assets}, mỗi partition một lần chạy"
     parts = [f"`{timetable.expression}`", str(timetable.timezone)]
     if hasattr(timetable, "key_format"):
         parts.append(f"partition `{timetable.key_format}` lùi {-timetable.run_offset} kỳ")
     return f"`{name}`, {', '.join(parts)}"
+
+
+def _assets(condition: Any) -> list[Any]:
+    """One asset, or those of which any one will do."""
+    return list(getattr(condition, "objects", [condition]))

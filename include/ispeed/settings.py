@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,6 +54,10 @@ class Settings:
     read_seconds: float = 3600.0
     returns_due_day: int = 10
     returns_asked: tuple[str, ...] = BODY_KINDS[:-1]
+    atlas_url: str = "https://internetatlas.vnnic.vn/i-speed"
+    atlas_form: Path = INCLUDE / "atlas.yaml"
+    atlas_seconds: float = 30.0
+    atlas_bytes_max: int = 2_000_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -99,6 +104,10 @@ class Settings:
             read_seconds=number("ISPEED_READ_SECONDS", cls.read_seconds, "seconds"),
             returns_due_day=int(number("ISPEED_RETURNS_DUE_DAY", cls.returns_due_day, "day of the month", 1, 28)),
             returns_asked=_kinds(environment.get("ISPEED_RETURNS_ASKED") or ",".join(cls.returns_asked)),
+            atlas_url=_site(environment, "ISPEED_ATLAS_URL", cls.atlas_url),
+            atlas_form=folder("ISPEED_ATLAS_FORM", cls.atlas_form),
+            atlas_seconds=number("ISPEED_ATLAS_SECONDS", cls.atlas_seconds, "seconds", 1, 600),
+            atlas_bytes_max=int(number("ISPEED_ATLAS_BYTES_MAX", cls.atlas_bytes_max, "bytes")),
         )
 
     @property
@@ -147,6 +156,15 @@ def _device_key_file(path: Path) -> str:
 def stage_parallel(environment: Mapping[str, str] = os.environ) -> int:
     """How many tasks of one run may read files at a time. Apart from `Settings`: Airflow wants it with the DAG file."""
     return int(_number(environment, "ISPEED_STAGE_PARALLEL", Settings.stage_tasks, "tasks", 1, STAGE_TASKS_MAX))
+
+
+def _site(environment: Mapping[str, str], name: str, default: str) -> str:
+    """The address of a public site, without a slash at its end. It stands in logs: no password may be in it."""
+    text = (environment.get(name) or default).rstrip("/")
+    if not re.fullmatch(r"https?://[^/@?#\s{}]+(/[^@?#\s{}]*)?", text):
+        expected = f"an address with https:// and no more than a path, such as {default}"
+        raise UserError(f"setting {name}", re.sub("//.*@", "//…@", text), expected, "mend or unset it")
+    return text
 
 
 def _number(

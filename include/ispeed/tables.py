@@ -379,7 +379,7 @@ REPORT_ATLAS_MONTH: Final = _table(
     _text("code", "Province or commune code", "Mã đơn vị"),
     _text("name", "Name of the province, or of the commune with its kind; blank where the registry has none", "Đơn vị"),
     _count("atlas_n_samples", "Samples, as VNNIC publishes them", "Số mẫu (VNNIC)"),
-    _count("n_samples", "Representative samples, ours", "Mẫu đại diện"),
+    *COUNTS,
     *(
         column
         for metric, (metric_name, metric_heading) in METRICS.items()
@@ -403,6 +403,15 @@ REPORT_ATLAS_MONTH: Final = _table(
                 UNITS[metric],
             ),
         )
+    ),
+    *(column for column in SPEEDS if column.name in ("download_mbps_ci_low", "download_mbps_ci_high")),
+    _text(
+        "likely_cause",
+        "Where there is a difference in download, what the two can differ by: within_interval (VNNIC's median lies in "
+        "our 95 % interval: chance will do), other_measurements (VNNIC has more samples than we have measurements, or "
+        "fewer than we have devices), other_method (another window, filter or normalisation)",
+        "Vì sao có thể khác",
+        ("within_interval", "other_measurements", "other_method"),
     ),
     _text(
         "reason",

@@ -13,14 +13,15 @@ from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, Parti
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from ispeed.airflow import CORE_MEASUREMENT
+from ispeed.airflow import ATLAS, CORE_MEASUREMENT
 from ispeed.dag_pages import dags_page
-from ispeed.services import DAG_IDS
+from ispeed.services import BESIDE_DAG_IDS, DAG_IDS
 from ispeed.settings import INCLUDE, PROJECT
 
 STEPS = {
     "sync_registry": ["sync_registry"],
     "ingest_measurements": ["wait_for_export", "land", "stage_files", "finish_staging", "check_staging", "build_core"],
+    "compare_atlas": ["ask_atlas", "announce_atlas"],
     "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))
@@ -28,7 +29,7 @@ EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
 
 
 def test_every_dag_file_holds_the_dag_of_its_name_and_every_dag_is_known(dags: dict[str, DAG]) -> None:
-    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted(DAG_IDS)
+    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted((*DAG_IDS, *BESIDE_DAG_IDS))
     assert {dag_id: Path(dag.fileloc).stem for dag_id, dag in dags.items()} == {dag_id: dag_id for dag_id in dags}
 
 
@@ -78,7 +79,11 @@ def test_the_schedules_are_those_of_the_design(dags: dict[str, DAG]) -> None:
     assert dags["ingest_measurements"].timetable == CronPartitionTimetable(
         "0 3 3 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
     )
-    assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT)
+    assert dags["compare_atlas"].timetable == CronPartitionTimetable(
+        "0 4 8 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
+    )
+    assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT | ATLAS)
+    assert dags["compare_atlas"].task_dict["announce_atlas"].outlets == [ATLAS]
     assert dags["ingest_measurements"].task_dict["build_core"].outlets == [CORE_MEASUREMENT]
 
 

@@ -17,7 +17,14 @@ from ispeed.csv_folder import uncsv_cell
 from ispeed.tables import REPORT_TABLES, RESTATED_TABLES
 from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.marks import CHANGE_SIGNS
-from ispeed.workbook.wording import ATTRIBUTIONS, HOLDER_KINDS, NETWORKS, ORGANISATION_KINDS, RETURN_STATES
+from ispeed.workbook.wording import (
+    ATLAS_LEVELS,
+    ATTRIBUTIONS,
+    HOLDER_KINDS,
+    NETWORKS,
+    ORGANISATION_KINDS,
+    RETURN_STATES,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ _TABLES: Final[Mapping[str, _Shown]] = {
     "co_quan_don_vi": _Shown("report_organisation_month", ("organisation_code",), beside="report_return_month"),
     "theo_co_quan": _Shown("report_return_month", ("organisation_code",), None),
     "nha_mang": _Shown("report_operator_month", ("network", "operator", "technology"), None),
+    "doi_chieu_vnnic": _Shown("report_atlas_month", ("network", "level", "code"), None),
     "dau_hieu_bat_thuong": _Shown("report_integrity_month", ("referral_code", "indicator"), None, False),
     "theo_dia_gioi": _Shown("report_commune_restated", ("commune_code",)),
     "nguon_goc_so_lieu": _Shown(
@@ -55,6 +63,7 @@ _HEADINGS: Final = {
 # What readers see in place of a code, by column.
 _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "network": NETWORKS,
+    "level": ATLAS_LEVELS,
     "holder_kind": HOLDER_KINDS,
     "organisation_kind": ORGANISATION_KINDS,
     "attribution": ATTRIBUTIONS,

@@ -8,7 +8,7 @@ from typing import Final
 
 from xlsxwriter.worksheet import Worksheet
 
-from ispeed.workbook import marks
+from ispeed.workbook import atlas, marks
 from ispeed.workbook.content import Content
 from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.style import Styles
@@ -74,6 +74,8 @@ def _notes(content: Content) -> Iterator[_Note]:
     yield from _definitions(content)
     yield from _statistics(content)
     yield from _signs(content)
+    if atlas.has_atlas(content):
+        yield from (_Note(atlas.SHEET, term, text) for term, text in atlas.notes(content))
     yield from _marks(content)
     yield from _sources(content)
     yield from _issue(content)
@@ -295,6 +297,11 @@ def _marks(content: Content) -> Iterator[_Note]:
         marks.EMPTIED,
         marks.NONE_FOUND,
         marks.FIRST_ISSUE,
+        *(
+            (marks.ATLAS_NO_FIGURE, marks.NOT_IN_ATLAS_REGISTRY, marks.NO_DIFFERENCE)
+            if atlas.has_atlas(content)
+            else ()
+        ),
     ]
     for text in dict.fromkeys(mark.text for mark in known):
         meanings = dict.fromkeys(mark.meaning for mark in known if mark.text == text)
