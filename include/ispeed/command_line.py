@@ -67,6 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_registry(chosen.province, chosen.out or province_folder(chosen.province))
             case "trace":
                 return run_trace(chosen)
+            case "prepare":
+                from ispeed.deployment import run_prepare
+
+                return run_prepare()
+            case "backup":
+                from ispeed.backup_commands import run_backup
+
+                return run_backup(chosen.folder)
+            case "restore":
+                from ispeed.backup_commands import run_restore
+
+                return run_restore(chosen.folder, is_replacing=chosen.replace)
             case "check-books":
                 from ispeed.book_checks.command import check_books
 
@@ -131,6 +143,14 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
     books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
+    backup = commands.add_parser("backup", help="both databases, lake, share, registry and returns into a new folder")
+    backup.add_argument("folder", metavar="FOLDER", type=Path)
+    restore = commands.add_parser("restore", help="put a backup back; no service may run")
+    restore.add_argument("folder", metavar="FOLDER", type=Path)
+    restore.add_argument("--replace", action="store_true", help="remove what is in its way")
+    commands.add_parser(
+        "prepare", help="a server's tables, first administrator and registry, before its services start"
+    )
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     return parser
 
