@@ -77,6 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_registry(chosen.province, chosen.out or province_folder(chosen.province))
             case "trace":
                 return run_trace(chosen)
+            case "prepare":
+                from ispeed.deployment import run_prepare
+
+                return run_prepare()
+            case "backup":
+                from ispeed.backup_commands import run_backup
+
+                return run_backup(chosen.folder)
+            case "restore":
+                from ispeed.backup_commands import run_restore
+
+                return run_restore(chosen.folder, is_replacing=chosen.replace)
             case "check-books":
                 from ispeed.book_checks.command import check_books
 
@@ -150,6 +162,14 @@ def _parser() -> argparse.ArgumentParser:
     books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
     watch = commands.add_parser("watch", help="tell people where Airflow gives no sign of life; needs none running")
     watch.add_argument("--every", metavar="SECONDS", type=float, help="look again and again; else once")
+    backup = commands.add_parser("backup", help="both databases, lake, share, registry and returns into a new folder")
+    backup.add_argument("folder", metavar="FOLDER", type=Path)
+    restore = commands.add_parser("restore", help="put a backup back; no service may run")
+    restore.add_argument("folder", metavar="FOLDER", type=Path)
+    restore.add_argument("--replace", action="store_true", help="remove what is in its way")
+    commands.add_parser(
+        "prepare", help="a server's tables, first administrator and registry, before its services start"
+    )
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     return parser
 
