@@ -1,7 +1,7 @@
 """What arrives beside a month's measurements: the bodies' own returns, and VNNIC's figures, each as one document.
 
 Whoever collects them notes all that is known in one JSON document a month. Its `rows` fill a report table, its `told`
-are Vietnamese sentences for the workbook: these two count for the revision. What else it holds (files, moments,
+is what the workbooks say besides (`Content.told`): these two count for the revision. What else it holds (moments,
 addresses) is kept for those who look, and makes no revision. Every version stays, by its sha256: so an earlier revision
 can be made anew.
 """
@@ -11,15 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from ispeed.database import Database
 from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
 from ispeed.months import Month
+from ispeed.publication import published_origin
 from ispeed.rules import sha256_of
 from ispeed.settings import Settings
 from ispeed.tables import METRICS
@@ -71,7 +73,7 @@ def note_arrival(settings: Settings, month: Month, kind: Kind, document: Mapping
     """Keep a document as a version of its own and as the month's current one; the same document twice is one version.
 
     `document` has `rows` (dicts with the columns of `RELATIONS`; moments as ISO text, UTC), and may have `told`
-    (sentences) and, for returns, `asked_kinds` (kinds of bodies that were asked).
+    (anything that JSON has, in Vietnamese) and, for returns, `asked_kinds` (kinds of bodies that were asked).
     """
     content = (json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
     sha256 = hashlib.sha256(content).hexdigest()
@@ -98,6 +100,16 @@ def read_arrivals(settings: Settings, month: Month) -> dict[Kind, Arrival]:
     return {kind: arrival for kind, arrival in found if arrival is not None}
 
 
+def awaits_publishing(settings: Settings, month: Month, kind: Kind) -> bool:
+    """Whether the month is published with something else of a kind than is noted; False where it is not at all."""
+    arrival = read_arrival(settings, month, kind)
+    revision = Database(settings.database_url).current_revision(month)
+    if arrival is None or revision is None:
+        return False
+    origin = published_origin(settings.share_of(month), revision)
+    return bool(origin.get(kind, {}).get("shown") != arrival.origin["shown"])
+
+
 def add_arrivals(engine: Engine, arrivals: Mapping[Kind, Arrival]) -> None:
     """Make what arrived the relations of `RELATIONS`, and `asked_kind` the kinds of bodies asked for a return.
 
@@ -108,8 +120,12 @@ def add_arrivals(engine: Engine, arrivals: Mapping[Kind, Arrival]) -> None:
         engine.add_rows(
             name, columns, [[_value(columns[column], row.get(column)) for column in columns] for row in rows]
         )
-    asked = arrivals["returns"].document.get("asked_kinds", []) if "returns" in arrivals else []
-    engine.add_rows("asked_kind", {"kind": "text"}, [(kind,) for kind in asked])
+    add_asked(engine, arrivals["returns"].document.get("asked_kinds", []) if "returns" in arrivals else [])
+
+
+def add_asked(engine: Engine, kinds: Sequence[str]) -> None:
+    """Make `asked_kind` the kinds of bodies that are asked for a return."""
+    engine.add_rows("asked_kind", {"kind": "text"}, [(kind,) for kind in kinds])
 
 
 def copy_arrivals(settings: Settings, rebuilt: Settings, month: Month, origin: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from ispeed.settings import INCLUDE, PROJECT
 
 DAG_IDS: Final = ("sync_registry", "ingest_measurements", "publish_reports")
 # What is looked for beside the measurements: no month waits for it, and `make month` does not run it.
-BESIDE_DAG_IDS: Final = ("compare_atlas",)
+BESIDE_DAG_IDS: Final = ("collect_returns", "compare_atlas")
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 # The first answers of a server that has just started are late where the machine is busy.

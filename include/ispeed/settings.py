@@ -20,6 +20,8 @@ INCLUDE = PROJECT / "include"
 ENGINES = ("duckdb", "spark")
 # Airflow maps a task at most so often (its setting max_map_length is 1024).
 STAGE_TASKS_MAX = 1_000
+# What a body that is asked for a return can be.
+BODY_KINDS = ("department", "district", "commune", "youth_union", "school", "other")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Settings:
     stage_tasks: int = 8
     read_memory_bytes: int = 3_000_000_000
     read_seconds: float = 3600.0
+    returns_due_day: int = 10
+    returns_asked: tuple[str, ...] = BODY_KINDS[:-1]
     atlas_url: str = "https://internetatlas.vnnic.vn/i-speed"
     atlas_form: Path = INCLUDE / "atlas.yaml"
     atlas_seconds: float = 30.0
@@ -98,6 +102,8 @@ class Settings:
             stage_tasks=int(number("ISPEED_STAGE_TASKS", cls.stage_tasks, "tasks", 1, STAGE_TASKS_MAX)),
             read_memory_bytes=int(number("ISPEED_READ_MEMORY_BYTES", cls.read_memory_bytes, "bytes")),
             read_seconds=number("ISPEED_READ_SECONDS", cls.read_seconds, "seconds"),
+            returns_due_day=int(number("ISPEED_RETURNS_DUE_DAY", cls.returns_due_day, "day of the month", 1, 28)),
+            returns_asked=_kinds(environment.get("ISPEED_RETURNS_ASKED") or ",".join(cls.returns_asked)),
             atlas_url=_site(environment, "ISPEED_ATLAS_URL", cls.atlas_url),
             atlas_form=folder("ISPEED_ATLAS_FORM", cls.atlas_form),
             atlas_seconds=number("ISPEED_ATLAS_SECONDS", cls.atlas_seconds, "seconds", 1, 600),
@@ -126,6 +132,13 @@ class Settings:
     def restated_share_of(self, month: Month, day: date) -> Path:
         """Where a month's revisions on the map of a day are published, beside those of its own."""
         return self.share_of(month) / "restated" / str(day)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = {kind.strip() for kind in text.split(",")}
+    if not kinds <= set(BODY_KINDS):
+        raise UserError("setting ISPEED_RETURNS_ASKED", text, "some of " + ",".join(BODY_KINDS), "correct or unset it")
+    return tuple(kind for kind in BODY_KINDS if kind in kinds)
 
 
 def _device_key_file(path: Path) -> str:

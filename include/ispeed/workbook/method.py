@@ -216,6 +216,14 @@ def _statistics(content: Content) -> Iterator[_Note]:
         "Số thiết bị chia cho số người của cơ quan, không quá 100%: nhiều nhất bấy nhiêu người đã có thể đo ít nhất "
         "một lần trong tháng. Một người có thể dùng nhiều thiết bị và người ngoài cơ quan có thể dùng mã.",
     )
+    if content.rows("report_return_month"):
+        yield _Note(
+            group,
+            "Cơ quan báo cáo",
+            "Số người, số người đã cài đặt, đã đo do cơ quan, đơn vị tự báo cáo bằng phiếu của tháng, đặt cạnh số đo "
+            "theo mã giới thiệu mà cơ quan giữ; hai nguồn độc lập nên có thể khác nhau. Sổ tổng hợp báo cáo nêu từng "
+            "phiếu.",
+        )
     limits = "; ".join(f"{name} {number(speed)} Mbps" for name, speed in policy.speed_max.items())
     yield _Note(
         group,
@@ -282,6 +290,7 @@ def _marks(content: Content) -> Iterator[_Note]:
         marks.TOO_FEW_FOR_INTERVAL,
         marks.NO_TARGET,
         marks.NO_HEADCOUNT,
+        *((marks.NOT_RETURNED, marks.NOT_ASKED) if content.rows("report_return_month") else ()),
         marks.NOT_IN_REGISTRY,
         marks.NO_TEXT,
         marks.NO_EARLIER_MONTH,

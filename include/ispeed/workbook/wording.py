@@ -22,6 +22,8 @@ ORGANISATION_KINDS: Final = {
     "school": "Trường học",
     "other": "Khác",
 }
+RETURN_STATES: Final = {"returned": "Đúng hạn", "late": "Gửi muộn", "missing": "Chưa gửi"}
+OUTCOME_STATES: Final = {"accepted": "Được tính", "superseded": "Có phiếu sau", "refused": "Không tính được"}
 HOLDER_KINDS: Final = {"commune": "Đơn vị cấp xã", "organisation": "Cơ quan, đơn vị"}
 ATLAS_LEVELS: Final = {"province": "Tỉnh", "commune": "Xã"}
 SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
