@@ -45,7 +45,8 @@ COMMUNES = {
         place(LOC_THO, 3, 0, 0, 0, 0),
         place("99999", 31, 50.0, 10.0, 20.0, 2.0),
     ),
-    "ftth": listed(place(LOC_THO, 0, 0, 0, 0, 0)),
+    # A place that cannot be read, and one of which VNNIC has nothing.
+    "ftth": listed(place("12345", "x", 1, 1, 1, 1), place(LOC_THO, 0, 0, 0, 0, 0)),
 }
 
 
@@ -193,7 +194,7 @@ def test_the_sheet_tells_them_in_words(compared: Settings) -> None:
     assert told("Di động", VINH_NGOC) == (60, 120.5, 60.5, "Khác tập lượt đo")
     assert told("Di động", PHUOC_HAI) == (250, 220.5, -29.5, "Khác cách tính")
     assert told("Di động", PHUOC_TAN) == (44, "[–]", "[không so]", "[dưới 30 lượt đo]")
-    assert told("Di động", LOC_THO) == ("[VNNIC: ít mẫu]", "[–]", "[không so]", "[không có mẫu]")
+    assert told("Di động", LOC_THO) == ("[VNNIC 0]", "[–]", "[không so]", "[không có mẫu]")
     assert told("Di động", "99999") == (50, "[–]", "[không so]", "[mã lạ]")
     text = " ".join(
         str(cell.value) for row in book(compared, 2)["Đối chiếu VNNIC"].iter_rows(max_row=6) for cell in row
@@ -201,6 +202,9 @@ def test_the_sheet_tells_them_in_words(compared: Settings) -> None:
     assert "Mạng di động: VNNIC không nêu 134/139 đơn vị cấp xã." in text
     method = {row["Mục"] for row in sheet_rows(compared, "Phương pháp") if row["Nhóm"] == "Đối chiếu VNNIC"}
     assert {"Vì sao có thể khác", "Số liệu VNNIC", "Khác tập lượt đo"} <= method
+    noted = "Số liệu VNNIC cấp xã, mạng cố định: 1 dòng không đọc được, không dùng"
+    assert noted in text
+    assert noted in {row["Nội dung"] for row in sheet_rows(compared, "Chất lượng dữ liệu")}
     quality = [row for row in sheet_rows(compared, "Chất lượng dữ liệu") if "99999" in row["Xử lý và kết quả"]]
     assert [row["Xử lý và kết quả"] for row in quality] == ["Không đạt: nêu để xem xét – Mạng di động: mã 99999"]
 
