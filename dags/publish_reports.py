@@ -12,7 +12,8 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
   Khi có `boundaries`: các bảng `report_commune_restated`, `report_restated_origin`, `restatement`
   và thư mục `ISPEED_SHARE/YYYY-MM/restated/YYYY-MM-DD/rN/`.
 - **Lịch:** tự chạy cho đúng tháng vừa được `ingest_measurements` nạp xong, mỗi lần một tháng, theo thứ tự; chạy lại
-  cho tháng đã phát hành khi `compare_atlas` nhận số liệu VNNIC khác với bản đang phát hành.
+  cho tháng đã phát hành khi `collect_returns` nhận thêm phiếu báo cáo, hoặc `compare_atlas` nhận số liệu VNNIC khác với
+  bản đang phát hành.
 - **Làm lại:** chạy lại tháng ở `ingest_measurements`; hoặc, nếu chỉ chính sách thay đổi, bấm *Trigger* ở đây với
   partition key `2024-10`. Không có gì thay đổi thì không phát hành gì; có thay đổi thì phát hành bản kế tiếp.
   Điền `boundaries` (ví dụ 2025-07-01) để quy đổi theo địa giới ngày đó; tháng đã quy đổi thì lần sau tự quy đổi lại.
@@ -28,6 +29,7 @@ from ispeed.airflow import (
     ATLAS,
     CORE_MEASUREMENT,
     REPORTS,
+    RETURNS,
     approval,
     boundaries_of,
     check_step,
@@ -41,7 +43,7 @@ from ispeed.airflow import (
 @dag(
     dag_display_name="Phát hành báo cáo của tháng",
     doc_md=__doc__,
-    schedule=PartitionedAssetTimetable(assets=CORE_MEASUREMENT | ATLAS),
+    schedule=PartitionedAssetTimetable(assets=CORE_MEASUREMENT | RETURNS | ATLAS),
     max_active_runs=1,
     **monthly(),
 )

@@ -30,6 +30,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import ExportFolder, read_export_folder
 from ispeed.months import Month, parse_day
+from ispeed.return_folder import look_of
 from ispeed.services import MONTH_DAG_IDS
 from ispeed.settings import OF_AIRFLOW, Settings, approval_hours, is_anybody_told
 
@@ -39,6 +40,7 @@ R = TypeVar("R")
 
 REGISTRY: Final = Asset(name="registry", uri="x-ispeed://lake/registry")
 CORE_MEASUREMENT: Final = Asset(name="core_measurement", uri="x-ispeed://lake/core")
+RETURNS: Final = Asset(name="returns", uri="x-ispeed://lake/returns")
 ATLAS: Final = Asset(name="atlas", uri="x-ispeed://lake/atlas")
 REPORTS: Final = Asset(name="reports", uri="x-ispeed://share/reports")
 
@@ -369,6 +371,15 @@ def approval() -> list[BaseOperator]:
     ]
 
 
+def leave_published_returns(context: Mapping[str, Any]) -> None:
+    """Skip the word to `publish_reports` where it would publish nothing new of the returns, or has no month yet."""
+    from ispeed.arrivals import awaits_publishing
+
+    settings, month = run_of(context)
+    if not awaits_publishing(settings, month, "returns"):
+        raise AirflowSkipException(f"{month}: no return that is not published, or no month to add them to yet")
+
+
 def page_path(path: str) -> str:
     """A path of Airflow's page, behind the prefix that it may be served under.
 
@@ -519,3 +530,67 @@ class WaitForExport(BaseOperator):
             )
         self.log.info("The export of %s is complete: %s.", month, event["found"])
         return str(event["found"])
+
+
+class ReturnsTrigger(BaseTrigger):
+    """Looks at a month's folder of returns until something came that keeps still, or `deadline` has passed.
+
+    `seen` is the look (`ispeed.return_folder.look_of`) at what was collected already.
+    """
+
+    def __init__(self, folder: str, seen: str, settle_seconds: float, deadline: float) -> None:
+        super().__init__()
+        self.folder, self.seen, self.settle_seconds, self.deadline = folder, seen, settle_seconds, deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = ("folder", "seen", "settle_seconds", "deadline")
+        return "ispeed.airflow.ReturnsTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: whether the deadline has passed."""
+        pause = min(max(self.settle_seconds, 0.05), LONGEST_PAUSE_SECONDS)
+        last, unchanged_since = self.seen, time.monotonic()
+        while True:
+            try:
+                look = await asyncio.to_thread(look_of, Path(self.folder))
+            except (OSError, UserError) as error:
+                self.log.warning("The folder of returns cannot be read: %s", error)
+                look = last
+            if look != last:
+                last, unchanged_since = look, time.monotonic()
+            elif look != self.seen and time.monotonic() - unchanged_since >= self.settle_seconds:
+                yield TriggerEvent({"is_over": False})
+                return
+            remaining = self.deadline - time.time()
+            if remaining <= 0:
+                yield TriggerEvent({"is_over": True})
+                return
+            await asyncio.sleep(min(pause, remaining))
+
+
+class WaitForReturns(BaseOperator):
+    """Collects returns as they come in, without holding a worker meanwhile, until all are in or the deadline passed."""
+
+    def execute(self, context: Context) -> str:
+        return self._collect(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Resume after the wait: collect what came, then wait on, unless the deadline has passed."""
+        return self._collect(context)
+
+    @no_retry_on_user_error
+    def _collect(self, context: Context) -> str:
+        from ispeed.returns import deadline_of
+        from ispeed.returns.collecting import collect_returns
+
+        settings, month = run_of(context)
+        folder = settings.returns / str(month)
+        seen = look_of(folder)
+        collected = collect_returns(settings, month)
+        deadline = deadline_of(settings, month).timestamp()
+        told = f"{collected.n_asked - len(collected.missing)} of {collected.n_asked} bodies returned"
+        if not collected.missing or time.time() >= deadline:
+            return told
+        self.log.info("%s for %s; waiting until %s.", told, month, deadline_of(settings, month))
+        trigger = ReturnsTrigger(str(folder), seen, settings.settle_seconds, deadline)
+        raise TaskDeferred(trigger=trigger, method_name="execute_complete")

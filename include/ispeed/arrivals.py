@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from ispeed.database import Database
 from ispeed.engine import Engine
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
 from ispeed.months import Month
+from ispeed.publication import published_origin
 from ispeed.rules import sha256_of
 from ispeed.settings import Settings
 from ispeed.tables import METRICS
@@ -96,6 +98,16 @@ def read_arrivals(settings: Settings, month: Month) -> dict[Kind, Arrival]:
     """The current documents of a month, those that there are."""
     found = ((kind, read_arrival(settings, month, kind)) for kind in KINDS)
     return {kind: arrival for kind, arrival in found if arrival is not None}
+
+
+def awaits_publishing(settings: Settings, month: Month, kind: Kind) -> bool:
+    """Whether the month is published with something else of a kind than is noted; False where it is not at all."""
+    arrival = read_arrival(settings, month, kind)
+    revision = Database(settings.database_url).current_revision(month)
+    if arrival is None or revision is None:
+        return False
+    origin = published_origin(settings.share_of(month), revision)
+    return bool(origin.get(kind, {}).get("shown") != arrival.origin["shown"])
 
 
 def add_arrivals(engine: Engine, arrivals: Mapping[Kind, Arrival]) -> None:

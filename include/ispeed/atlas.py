@@ -15,16 +15,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ispeed import arrivals
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.atlas_figures import LEVELS, METRICS, Form, Level, Reading, read_figures, read_form, shown
 from ispeed.atlas_site import PAUSES, Answer, fetch
-from ispeed.database import Database
 from ispeed.engine import open_engine
 from ispeed.errors import SiteFault
 from ispeed.lake import month_lock, registry_lock, write_file
 from ispeed.months import Month
 from ispeed.policy import Policy, read_policy
-from ispeed.publication import published_origin
 from ispeed.registry import read_registry
 from ispeed.settings import Settings
 from ispeed.workbook.wording import NETWORKS, number
@@ -74,12 +73,7 @@ def compare_atlas(settings: Settings, month: Month) -> dict[str, Any]:
 
 def awaits_publishing(settings: Settings, month: Month) -> bool:
     """Whether the month is published with other figures of VNNIC's than are noted; False where it is not at all."""
-    arrival = read_arrival(settings, month, "atlas")
-    revision = Database(settings.database_url).current_revision(month)
-    if arrival is None or revision is None:
-        return False
-    origin = published_origin(settings.share_of(month), revision)
-    return bool(origin.get("atlas", {}).get("shown") != arrival.origin["shown"])
+    return arrivals.awaits_publishing(settings, month, "atlas")
 
 
 def _ask(

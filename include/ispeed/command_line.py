@@ -25,6 +25,7 @@ from ispeed.commands import (
     run_docs,
     run_months,
     run_registry,
+    run_returns,
     run_sync,
     run_up,
     run_watch,
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_backfill_log()
             case "atlas":
                 return run_atlas(Month.parse(chosen.month))
+            case "returns":
+                return run_returns(Month.parse(chosen.month))
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "deliver":
@@ -125,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("backfills", help="the log of backfills")
     atlas = commands.add_parser("atlas", help="ask VNNIC for a month's figures, and publish it anew where they differ")
     atlas.add_argument("month", metavar="YYYY-MM")
+    returns = commands.add_parser("returns", help="send the bodies' forms, and collect the returns that came back")
+    returns.add_argument("month", metavar="YYYY-MM")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")

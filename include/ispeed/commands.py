@@ -163,8 +163,42 @@ def run_atlas(month: Month) -> int:
     if not awaits_publishing(settings, month):
         print(f"nothing of them that is not published, or {month} is not published yet: then they go with it")
         return OK
+    return _publish_anew(settings, month, _log_folder() / f"atlas-{month}.log")
+
+
+def run_returns(month: Month) -> int:
+    """Write the bodies' forms, collect what came back, and publish the month anew where that is not published yet.
+
+    Prints a line for each file, and who has not returned.
+    """
+    from ispeed.arrivals import awaits_publishing
+    from ispeed.returns.collecting import collect_returns
+    from ispeed.returns.publishing import FOLDER, publish_forms
+
+    os.environ.update(airflow_environment())
+    settings = Settings.from_environment()
+    _seed_registry(settings)
+    if not (settings.lake / "registry" / "organisation.parquet").exists():
+        from ispeed.registry import sync_registry
+
+        sync_registry(settings)
+    forms = publish_forms(settings, month)
+    print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FOLDER)}")
+    collected = collect_returns(settings, month)
+    for outcome in collected.outcomes:
+        print(f"{outcome.state:<12} {outcome.message}")
+    print(f"returned     {collected.n_asked - len(collected.missing)} of {collected.n_asked}")
+    for body in collected.missing:
+        print(f"missing      {body.code:<12} {body.name} (trước ngày {body.deadline:%d/%m/%Y})")
+    if not awaits_publishing(settings, month, "returns"):
+        print(f"no return that is not published, or {month} is not published yet: then they go with it")
+        return OK
+    return _publish_anew(settings, month, _log_folder() / f"returns-{month}.log")
+
+
+def _publish_anew(settings: Settings, month: Month, log: Path) -> int:
+    """Run `publish_reports` for a month that something arrived for, and say what was published."""
     before = Database(settings.database_url).current_revision(month)
-    log = _log_folder() / f"atlas-{month}.log"
     started = time.monotonic()
     with _output_to(log) as say:
         from ispeed import month_run

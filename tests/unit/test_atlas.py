@@ -17,7 +17,7 @@ from ispeed.arrivals import read_arrival
 from ispeed.atlas import compare_atlas
 from ispeed.months import Month
 from ispeed.registry import sync_registry
-from ispeed.settings import Settings
+from ispeed.settings import PROJECT, Settings
 
 MONTH = Month(2024, 10)
 HERE = place("56", 784, 44.54, 46.01, 25.43, 6.74)
@@ -220,3 +220,24 @@ def test_a_month_without_a_registry_is_asked_all_the_same(settings: Settings, si
     asking = replace(settings, atlas_url=site.url)
     assert compare_atlas(asking, MONTH)["n_rows"] == 6
     assert document(asking)["not_in_registry"] == {}
+
+
+def test_the_real_answer_replayed_gives_our_province_and_keeps_the_other_62(asking: Settings, site: Site) -> None:
+    real = PROJECT.parent / "shared" / "vnnic" / "ftth_overview-place-map_2021-04.json"
+    if not real.exists():
+        pytest.skip(f"the real answer is not there: {real.name} in ../shared/vnnic")
+    site.answer = lambda network, place: Reply(real.read_bytes()) if (network, place) == ("ftth", "-1") else listed()
+    april = Month(2021, 4)
+    assert compare_atlas(asking, april) == {"n_rows": 1, "n_faults": 3, "is_changed": True}
+    arrival = read_arrival(asking, april, "atlas")
+    assert arrival is not None
+    assert arrival.document["rows"] == [
+        {
+            "network": "fixed", "level": "province", "code": "56", "atlas_n_samples": 784,
+            "atlas_download_mbps_median": 44.54, "atlas_upload_mbps_median": 46.01,
+            "atlas_ping_ms_median": 25.43, "atlas_jitter_ms_median": 6.74,
+        }
+    ]  # fmt: skip
+    (part,) = arrival.document["answers"]
+    assert (len(part["places"]), part["left_out"]) == (63, [])
+    assert part["url"].endswith("/ftth/overview-place-map?year=2021&month=4&isp=ALL&cityId=-1")

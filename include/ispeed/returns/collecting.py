@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from ispeed.child import ReadingProcess
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
 from ispeed.months import Month
+from ispeed.return_folder import files_of
 from ispeed.returns.bodies import Body, asked_bodies, deadline_of
 from ispeed.returns.form import FIGURES, VERSION
 from ispeed.returns.reading import Figure, Filled, read_forms
@@ -28,11 +29,9 @@ log = logging.getLogger(__name__)
 
 # A form has some 12 KB; a photo in it some megabytes.
 _BYTES_MAX: Final = 20_000_000
-_FILES_MAX: Final = 5_000
 _SECONDS_MAX: Final = 60.0
 # How far from the registry's headcount a body's own may be without a word.
 _FAR: Final = 0.2
-_IGNORED: Final = ("thumbs.db", "desktop.ini")
 _NAMES: Final = {
     "headcount": "tổng số người",
     "n_installed": "số người đã cài đặt",
@@ -113,9 +112,7 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                     found.append(judged)
                 else:
                     outcomes.append(judged)
-    rows = []
-    for counted in _latest(found, outcomes):
-        rows.append(_row(counted, deadline_of(settings, month)))
+    rows = [_row(counted, deadline_of(settings, month)) for counted in _latest(found, outcomes)]
     outcomes.sort(key=lambda outcome: (outcome.file, outcome.sheet, outcome.state))
     for outcome in outcomes:
         log.log(
@@ -133,23 +130,6 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     missing = tuple(body for body in bodies if body.code not in returned)
     is_new = noted is None or noted.origin["shown"] != arrival.origin["shown"]
     return Collected(tuple(outcomes), missing, len(bodies), is_new)
-
-
-def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The files that were sent, those in folders too, by their names below `folder`; what programs leave is none."""
-    n_files = 0
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.startswith((".", "~$")) or name.lower() in _IGNORED or name.endswith(".part"):
-                continue
-            n_files += 1
-            if n_files > _FILES_MAX:
-                raise UserError(
-                    f"folder {folder}", f"more than {_FILES_MAX:,} files", "the returns of a month", "sort them out"
-                )
-            path = Path(place) / name
-            yield path.relative_to(folder).as_posix(), path
 
 
 def _bounded(settings: Settings) -> Settings:

@@ -47,7 +47,7 @@ def lay_atlas(sheet: Worksheet, styles: Styles, content: Content) -> None:
         f"ĐỐI CHIẾU VỚI SỐ LIỆU VNNIC CÔNG BỐ THÁNG {month_text(content.month)}",
         f"Bảng gồm {number(len(rows))} dòng: mỗi dòng là tỉnh hoặc một đơn vị cấp xã mà VNNIC nêu, theo loại mạng. "
         "Chênh lệch bằng số của báo cáo này trừ số của VNNIC; cả hai đều là trung vị. VNNIC ghi 0 khi chưa đủ mẫu, "
-        f"không phải tốc độ bằng 0. {''.join(_absent(content))}Vì sao hai bên có thể khác: cột Trạng thái, và trang "
+        f"không phải tốc độ bằng 0. {''.join(_besides(content))}Vì sao hai bên có thể khác: cột Trạng thái, và trang "
         "Phương pháp, nhóm Đối chiếu VNNIC.",
     )
     fields: list[Field[Row]] = [
@@ -61,17 +61,17 @@ def lay_atlas(sheet: Worksheet, styles: Styles, content: Content) -> None:
         report_field(TABLE, "n_measurements", 58, "count"),
         report_field(TABLE, "n_samples", 58, "count"),
         *(field for metric in _SHOWN for field in _metric_fields(metric)),
-        Field("Trạng thái", 152, "centre", lambda row: _status(row, content)),
+        Field("Trạng thái", 150, "centre", lambda row: _status(row, content)),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=5)
 
 
 def _metric_fields(metric: str) -> Iterator[Field[Row]]:
-    yield report_field(TABLE, f"atlas_{metric}_median", 66, "speed", _theirs(f"atlas_{metric}_median"))
-    yield report_field(TABLE, f"{metric}_median", 66, "speed", _ours(f"{metric}_median"))
+    yield report_field(TABLE, f"atlas_{metric}_median", 70, "speed", _theirs(f"atlas_{metric}_median"))
+    yield report_field(TABLE, f"{metric}_median", 70, "speed", _ours(f"{metric}_median"))
     if metric == "download_mbps":
-        yield report_field(TABLE, f"{metric}_ci_low", 66, "speed", _ours(f"{metric}_ci_low"))
-        yield report_field(TABLE, f"{metric}_ci_high", 66, "speed", _ours(f"{metric}_ci_high"))
+        yield report_field(TABLE, f"{metric}_ci_low", 70, "speed", _ours(f"{metric}_ci_low"))
+        yield report_field(TABLE, f"{metric}_ci_high", 70, "speed", _ours(f"{metric}_ci_high"))
     difference = f"{metric}_difference"
     yield report_field(
         TABLE, difference, 68, "change", lambda row: NO_DIFFERENCE if row[difference] is None else row[difference]
@@ -104,15 +104,15 @@ def _status(row: Row, content: Content) -> object:
     return reason_marks(content.policy).get(str(ours["reason"]), ATLAS_NO_FIGURE)
 
 
-def _absent(content: Content) -> Iterator[str]:
-    """How many of our communes VNNIC says nothing of, by network, where it tells of communes at all."""
+def _besides(content: Content) -> Iterator[str]:
+    """How many of our communes VNNIC says nothing of, by network, where it tells of communes at all; what was noted."""
+    for sentence in content.told.get("atlas", ()):
+        yield f"{sentence}. "
     for network, name in NETWORKS.items():
         told = {row["code"] for row in content.rows(TABLE, network) if row["level"] == "commune"}
         ours = {row["commune_code"] for row in content.rows("report_commune_month", network)}
         if told and ours - told:
             yield f"Mạng {name.lower()}: VNNIC không nêu {number(len(ours - told))}/{number(len(ours))} đơn vị cấp xã. "
-        elif content.rows(TABLE) and not told:
-            yield f"Mạng {name.lower()}: VNNIC không có số liệu cấp xã. "
 
 
 def notes(content: Content) -> Iterator[tuple[str, str]]:

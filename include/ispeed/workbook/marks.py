@@ -32,7 +32,7 @@ NO_EARLIER_MONTH: Final = Mark("[chưa có tháng trước]", "chưa phát hành
 EMPTIED: Final = Mark("[trống]", "ô không có giá trị")
 NONE_FOUND: Final = Mark("[không có dòng nào]", "tháng này không có trường hợp nào")
 FIRST_ISSUE: Final = Mark("[phát hành lần đầu]", "chưa có bản trước để so sánh")
-ATLAS_NO_FIGURE: Final = Mark("[VNNIC: ít mẫu]", "VNNIC chưa đủ mẫu để công bố, hoặc không nêu chỉ tiêu này")
+ATLAS_NO_FIGURE: Final = Mark("[VNNIC 0]", "VNNIC ghi 0 hoặc không nêu: chưa đủ mẫu để công bố")
 NOT_IN_ATLAS_REGISTRY: Final = Mark("[mã lạ]", "mã trong số liệu VNNIC không có trong danh mục hành chính của tháng")
 NO_DIFFERENCE: Final = Mark("[không so]", "thiếu một trong hai số nên không có chênh lệch")
 
