@@ -105,7 +105,9 @@ class Settings:
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
         if engine not in ENGINES:
             raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
-        database = _secret(environment, "ISPEED_DB") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
+        database = (
+            _secret(environment, "ISPEED_DB", "ISPEED_DB_FILE") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
+        )
         return cls(
             exports=exports,
             registry=registry,
@@ -119,7 +121,8 @@ class Settings:
             database_url=database,
             source=folder("ISPEED_SOURCE", INCLUDE / "sources" / "ispeed.yaml"),
             policy=folder("ISPEED_POLICY", INCLUDE / "policy.yaml"),
-            device_key=_secret(environment, "ISPEED_DEVICE_KEY") or _device_key_file(var / "device.key"),
+            device_key=_secret(environment, "ISPEED_DEVICE_KEY", "ISPEED_DEVICE_KEY_FILE")
+            or _device_key_file(var / "device.key"),
             engine=engine,
             spark=environment.get("ISPEED_SPARK") or "",
             boundaries=folder("ISPEED_BOUNDARIES", Path()) if environment.get("ISPEED_BOUNDARIES") else None,
@@ -177,18 +180,18 @@ class Settings:
         return self.share_of(month) / "restated" / str(day)
 
 
-def _secret(environment: Mapping[str, str], name: str) -> str:
-    """A secret as the environment has it, or the file that `NAME_FILE` names; nothing where neither is set."""
-    value, file = environment.get(name) or "", environment.get(f"{name}_FILE") or ""
+def _secret(environment: Mapping[str, str], name: str, file_name: str) -> str:
+    """A secret as the environment has it, or the file that `file_name` names; nothing where neither is set."""
+    value, file = environment.get(name) or "", environment.get(file_name) or ""
     if value.startswith(OF_AIRFLOW):
         raise UserError(
             f"setting {name}",
             f"{value}, which names a secret of Airflow's",
             "the secret itself where no task asks for it: Airflow gives its secrets to tasks",
-            f"set {name} or {name}_FILE for this command",
+            f"set {name} or {file_name} for this command",
         )
     if value and file:
-        raise UserError(f"setting {name}", f"{name}_FILE is set too", "one of the two", "unset the other")
+        raise UserError(f"setting {name}", f"{file_name} is set too", "one of the two", "unset the other")
     if not file:
         return value
     try:
@@ -196,10 +199,10 @@ def _secret(environment: Mapping[str, str], name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         found = error.strerror if isinstance(error, OSError) else "not text"
         raise UserError(
-            f"setting {name}_FILE", f"{file}: {found}", "a file that this account may read", "correct the setting"
+            f"setting {file_name}", f"{file}: {found}", "a file that this account may read", "correct the setting"
         ) from None
     if not value:
-        raise UserError(f"setting {name}_FILE", f"{file}: empty", "the secret in it", "write it there, or unset this")
+        raise UserError(f"setting {file_name}", f"{file}: empty", "the secret in it", "write it there, or unset this")
     return value
 
 

@@ -53,7 +53,7 @@ def _finish_staging(settings: Settings, month: Month, result: Mapping[str, Mappi
 
 def _check_staging(settings: Settings, month: Month, result: Mapping[str, int]) -> StepCounts:
     staged = read_step(settings, "staging", month, "stage_files")["files"]
-    put_aside = _rows_by_file(settings, month, "quarantine", "quarantine_measurement")
+    [put_aside] = _rows_by_file(settings, month, "quarantine", "quarantine_measurement")
     files = {name: {"rows": file["n_rows"], "quarantined": put_aside.get(name, 0)} for name, file in staged.items()}
     n_rows, n_quarantined = sum(file["rows"] for file in files.values()), sum(result.values())
     totals = {"rows": n_rows, "quarantined": n_quarantined, "quarantine_share": n_quarantined / max(n_rows, 1)}
@@ -62,8 +62,7 @@ def _check_staging(settings: Settings, month: Month, result: Mapping[str, int]) 
 
 def _build_core(settings: Settings, month: Month, result: Mapping[str, Any]) -> StepCounts:
     n_flagged = sum(result["n_flagged"].values())
-    accepted = _rows_by_file(settings, month, "core", "core_measurement")
-    flagged = _rows_by_file(settings, month, "core", "flag_measurement")
+    accepted, flagged = _rows_by_file(settings, month, "core", "core_measurement", "flag_measurement")
     files = {name: {"accepted": n, "flagged": flagged.get(name, 0)} for name, n in accepted.items()}
     rows = {"core_measurement": result["n_accepted"], "flag_measurement": n_flagged}
     return StepCounts({"accepted": result["n_accepted"], "flagged": n_flagged}, files, rows)
@@ -96,11 +95,15 @@ def _numbers(result: Any) -> StepCounts:
     return StepCounts(totals, rows=rows if isinstance(rows, Mapping) else {})
 
 
-def _rows_by_file(settings: Settings, month: Month, layer: str, table: str) -> dict[str, int]:
+def _rows_by_file(settings: Settings, month: Month, layer: str, *tables: str) -> list[dict[str, int]]:
+    """Of each table of a layer, how many rows it has of each file."""
+    counted = []
     with open_engine() as engine:
-        engine.read_parquet(table, settings.lake_of(layer, month) / f"{table}.parquet")
-        rows = engine.rows(f"select source_file, count(*) as n from {table} group by source_file order by source_file")
-    return {row["source_file"]: row["n"] for row in rows}
+        for table in tables:
+            engine.read_parquet(table, settings.lake_of(layer, month) / f"{table}.parquet")
+            rows = engine.rows(f"select source_file, count(*) as n from {table} group by all order by all")
+            counted.append({row["source_file"]: row["n"] for row in rows})
+    return counted
 
 
 _COUNTED: Final[Mapping[str, Callable[[Settings, Month, Any], StepCounts]]] = {

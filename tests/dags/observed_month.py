@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from ispeed.services import airflow_environment
 
 os.environ.update(airflow_environment())
 
-from ispeed.commands import run_months  # noqa: E402
+from ispeed.month_run import run_months  # noqa: E402
 from ispeed.months import Month  # noqa: E402
 
-sys.exit(run_months([Month.parse(sys.argv[1])]))
+failure = run_months([Month.parse(sys.argv[1])], print, time.monotonic())
+sys.exit(f"{failure.text}\nis_user_error={failure.is_user_error}" if failure else 0)
