@@ -73,7 +73,7 @@ def test_every_page_wants_a_login_and_the_permission_to_read_the_dag(
     app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = addresses(app)
-    assert len(paths) == 10
+    assert len(paths) == 9
     client = TestClient(app, follow_redirects=False)
     assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
 
