@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -66,11 +67,10 @@ def note_failure(settings: Settings, month: Month, task: Any, error: BaseExcepti
 
 def read_failures(settings: Settings, month: Month) -> list[Failure]:
     """What is noted of a month's tasks that failed, in whichever run; the run tells whether it still holds."""
-    notes = sorted(settings.lake_of("failures", month).glob("*.json"))
-    return [
-        replace(
-            Failure(**json.loads(note.read_text(encoding="utf-8"))),
-            noted_at=datetime.fromtimestamp(note.stat().st_mtime, UTC),
-        )
-        for note in notes
-    ]
+    found = []
+    for note in sorted(settings.lake_of("failures", month).glob("*.json")):
+        # One that goes meanwhile, or that another version wrote, is told by the log alone.
+        with suppress(FileNotFoundError, ValueError, TypeError):
+            failure = Failure(**json.loads(note.read_text(encoding="utf-8")))
+            found.append(replace(failure, noted_at=datetime.fromtimestamp(note.stat().st_mtime, UTC)))
+    return found

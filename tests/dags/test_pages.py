@@ -24,14 +24,19 @@ from sqlalchemy import select
 from ispeed import checks, landing, staging
 from ispeed.airflow import page_path
 from ispeed.errors import CheckFailed
-from ispeed.quality_page import TASKS
+from ispeed.month_stages import STAGES
+from ispeed.quality_page import STAGE_NAMES, TASKS
 from ispeed.settings import INCLUDE, PROJECT
 
 PLUGIN = PROJECT / "plugins" / "ispeed_pages.py"
 ADDRESS = {
     "month": "2024-10",
     "page": "index.html",
-    "revision:int": "1",
+    "revision": "r1",
+    "first": "r1",
+    "last": "r2",
+    "day": "2025-07-01",
+    "file_id": "0" * 64,
     "dag_id": "ingest_measurements",
     "run_id": "x",
 }
@@ -55,6 +60,7 @@ def addresses(app: FastAPI) -> list[str]:
     paths = []
     for route in app.routes:
         assert isinstance(route, APIRoute), route
+        assert route.methods == {"GET"}, "the pages only read"
         path = route.path
         for name, value in ADDRESS.items():
             path = path.replace("{" + name + "}", value)
@@ -67,7 +73,7 @@ def test_every_page_wants_a_login_and_the_permission_to_read_the_dag(
     app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = addresses(app)
-    assert len(paths) == 5
+    assert len(paths) == 9
     client = TestClient(app, follow_redirects=False)
     assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
 
@@ -144,10 +150,10 @@ def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DA
         task.task_id: task.task_display_name
         for dag_id in ("ingest_measurements", "publish_reports")
         for task in dags[dag_id].tasks
-        # Neither waiting nor restating is a step of the month's own revision, and collecting belongs to reading.
-        if task.task_id not in ("wait_for_export", "finish_staging", "restate")
     }
     assert shown == TASKS
+    assert [task_id for stage in STAGES for task_id in stage.tasks] == list(TASKS), "each task is of one stage"
+    assert [stage.name for stage in STAGES] == list(STAGE_NAMES)
 
 
 @pytest.mark.parametrize(("base_url", "path"), [("http://a:8080", "/ispeed/"), ("https://a/flow/", "/flow/ispeed/")])

@@ -1,0 +1,212 @@
+"""The list of months: what Airflow's runs say of each stage, and how fast five years of months are told."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from airflow.api_fastapi.app import init_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.plugins_manager import get_fastapi_plugins
+from airflow.utils.session import create_session
+from fastapi.testclient import TestClient
+
+from ispeed.airflow_runs import last_runs
+from ispeed.database import Database
+from ispeed.failures import note_failure
+from ispeed.month_stages import INGEST, PUBLISH, STAGES, Run, TaskRun, read_overview
+from ispeed.months import Month
+from ispeed.settings import Settings
+from pipeline import settings_in
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+NOON = datetime(2024, 11, 3, 12, tzinfo=UTC)
+OCTOBER = Month(2024, 10)
+TASKS = {
+    dag_id: [task for stage in STAGES if stage.dag_id == dag_id for task in stage.tasks] for dag_id in (INGEST, PUBLISH)
+}
+
+
+def run_of(dag_id: str, states: str, state: str, hour: int = 0, **mapped: tuple[str | None, ...]) -> Run:
+    """A run whose tasks are in these states, in order: `S`uccess, `R`unning, `F`ailed, `.` not yet, and so on."""
+    names = {
+        "S": "success",
+        "R": "running",
+        "F": "failed",
+        "U": "upstream_failed",
+        "D": "deferred",
+        "Y": "up_for_retry",
+    }
+    names |= {"K": "skipped", "Q": "queued"}
+    tasks = [
+        TaskRun(task_id, number if task_id in mapped else -1, told, 1, None, None)
+        for task_id, letter in zip(TASKS[dag_id], states, strict=True)
+        for number, told in enumerate(mapped.get(task_id, (names.get(letter),)))
+    ]
+    return Run(hour, dag_id, f"{dag_id} at {hour}", state, NOON + timedelta(hours=hour), tuple(tasks))
+
+
+DONE = run_of(INGEST, "SSSSSS", "success")
+PUBLISHED = run_of(PUBLISH, "SSSSS", "success", 1)
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([DONE, PUBLISHED], "done " * 9 + "unasked"),
+        ([run_of(INGEST, "D.....", "running")], "waiting " + "never " * 9),
+        ([run_of(INGEST, "......", "queued")], "waiting " + "never " * 9),
+        ([run_of(INGEST, "SSR...", "running")], "done done running " + "never " * 7),
+        ([run_of(INGEST, "SS....", "running")], "done done waiting " + "never " * 7),
+        (
+            [run_of(INGEST, "SS....", "running", stage_files=("success", "running"))],
+            "done done running " + "never " * 7,
+        ),
+        ([run_of(INGEST, "SS.UUU", "failed", stage_files=("success", "failed"))], "done done failed " + "never " * 7),
+        ([run_of(INGEST, "SSSSY.", "running")], "done done done retry " + "never " * 6),
+        ([DONE], "done " * 5 + "waiting " + "never " * 4),
+        # Of a pass before: what this one publishes is still to come.
+        ([run_of(INGEST, "SSSSFU", "failed", 5), PUBLISHED], "done done done failed " + "never " * 6),
+        ([run_of(INGEST, "SSSSSS", "success", 5), PUBLISHED], "done " * 5 + "waiting " + "never " * 4),
+        ([DONE, run_of(PUBLISH, "SSF..", "failed", 1)], "done " * 7 + "failed never never"),
+        ([DONE, run_of(PUBLISH, "KKKKK", "success", 1)], "done " * 5 + "skipped " * 5),
+    ],
+)
+def test_a_stage_is_where_the_tasks_of_the_last_run_are(tmp_path: Path, runs: list[Run], expected: str) -> None:
+    overview = read_overview(settings_in(tmp_path), OCTOBER, {run.dag_id: run for run in runs}, [], [])
+    assert [one.state for one in overview.stages] == expected.split()
+
+
+def test_a_failure_is_told_for_the_run_that_it_was_noted_of_and_no_other(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    failed = run_of(INGEST, "SSSSFU", "failed")
+
+    class Instance:
+        dag_id, run_id, task_id, map_index = INGEST, failed.run_id, "check_staging", -1
+
+    note_failure(settings, OCTOBER, Instance, RuntimeError("password=hunter2"))
+    (told,) = read_overview(settings, OCTOBER, {INGEST: failed}, [], []).failures
+    assert told.note is not None
+    assert (told.note.found, told.note.is_told) == ("RuntimeError", False)
+    assert "hunter2" not in "".join(path.read_text() for path in settings.lake.rglob("*.json"))
+    (untold,) = read_overview(settings, OCTOBER, {INGEST: run_of(INGEST, "SSSSFU", "failed", 9)}, [], []).failures
+    assert untold.note is None
+
+
+@pytest.fixture
+def airflow_runs() -> Iterator[sa.Engine]:
+    """Airflow's database, without runs of our DAGs before and after."""
+
+    def clear() -> None:
+        with create_session() as session:
+            session.execute(sa.delete(TaskInstance).where(TaskInstance.dag_id.in_((INGEST, PUBLISH))))
+            session.execute(sa.delete(DagRun).where(DagRun.dag_id.in_((INGEST, PUBLISH))))
+
+    clear()
+    with create_session() as session:
+        engine = session.get_bind()
+    yield engine
+    clear()
+
+
+def add_run(run: Run, partition_key: str | None, conf: Mapping[str, str] | None = None) -> None:
+    with create_session() as session:
+        row = DagRun(
+            dag_id=run.dag_id,
+            run_id=f"{run.run_id}-{partition_key}".replace(" ", "-"),
+            run_type="manual",
+            state=run.state,
+            partition_key=partition_key,
+            conf=conf,
+            run_after=run.queued_at,
+            queued_at=run.queued_at,
+            start_date=run.queued_at,
+        )
+        session.add(row)
+        session.flush()
+        table = TaskInstance.__table__
+        for task in run.tasks:
+            values = {
+                "id": uuid.uuid4(),
+                "task_id": task.task_id,
+                "dag_id": run.dag_id,
+                "run_id": row.run_id,
+                "map_index": task.map_index,
+                "state": task.state,
+                "try_number": 1,
+                "pool": "default_pool",
+                "pool_slots": 1,
+            }
+            session.execute(sa.insert(table).values({name: values[name] for name in values if name in table.c}))
+
+
+def test_the_last_run_of_a_month_counts_whether_by_its_key_or_by_hand(airflow_runs: sa.Engine) -> None:
+    add_run(run_of(INGEST, "SSSSFU", "failed", 1), "2024-10")
+    add_run(run_of(INGEST, "SSSSSS", "success", 3), None, {"month": "2024-10"})
+    add_run(run_of(INGEST, "SSR...", "running", 2), "2024-11")
+    add_run(run_of(INGEST, "SSR...", "running", 9), "no month")
+    with create_session() as session:
+        found = last_runs(session)
+        assert {str(month): runs[INGEST].state for month, runs in found.items()} == {
+            "2024-10": "success",
+            "2024-11": "running",
+        }
+        assert [task.state for task in found[OCTOBER][INGEST].tasks] == ["success"] * 6
+        assert last_runs(session, OCTOBER) == {OCTOBER: found[OCTOBER]}
+
+
+N_MONTHS = 60
+SECONDS = 2.0
+
+
+@pytest.mark.tells
+def test_five_years_of_months_are_listed_at_once_and_the_share_is_not_looked_at(
+    small_month: tuple[Settings, Month],
+    airflow_runs: sa.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, month = small_month
+    monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
+    settings = Settings.from_environment()
+    database, published = Database(settings.database_url), Database(source.database_url).publication(month)
+    assert published is not None
+    one = Month(2020, 1)
+    for _ in range(N_MONTHS):
+        for note in source.lake.glob("*/month=2024-10/*.json"):
+            target = settings.lake / note.parent.parent.name / f"month={one}" / note.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(note, target)
+        about = {name: published[name] for name in ("fingerprint", "manifest_sha256", "n_raw", "n_accepted")}
+        about |= {"n_quarantined": published["n_quarantined"], "published_by": "a run", "why": "thử"}
+        with database.publishing(one, 1, {}, about):
+            pass
+        add_run(DONE, str(one))
+        add_run(PUBLISHED, str(one))
+        one = one.next
+    (mounted,) = (app for app in get_fastapi_plugins()[0] if app["url_prefix"] == "/ispeed")
+    token = init_auth_manager().generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    client = TestClient(mounted["app"], headers={"Authorization": f"Bearer {token}"})
+    asked: list[str] = []
+    sa.event.listen(airflow_runs, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+    client.get("/")
+    asked.clear()
+    started = time.perf_counter()
+    page = client.get("/")
+    seconds = time.perf_counter() - started
+    assert page.status_code == 200
+    assert page.text.count('<th scope="row">') == N_MONTHS
+    assert page.text.count("Xong</span>") >= N_MONTHS * 9
+    of_runs = [text for text in asked if "dag_run" in text or "task_instance" in text]
+    assert len(of_runs) == 2, of_runs
+    assert not settings.share.exists()
+    print(f"the list of {N_MONTHS} months: {seconds * 1000:.0f} ms, {len(page.content):,} bytes")
+    assert seconds < SECONDS
