@@ -19,7 +19,7 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from ispeed.months import Month
-from ispeed.services import MONTH_DAG_IDS
+from ispeed.services import DAG_IDS
 from ispeed.settings import PROJECT
 
 
@@ -48,13 +48,13 @@ def run_months(
         return Failure("\n".join(f"{file}: {text}" for file, text in dags.import_errors.items()), is_user_error=False)
     say(f"{'Airflow loaded':<46}{time.monotonic() - started:>7.1f} s\n")
     asked = {"boundaries": str(boundaries)} if boundaries else {}
-    runs = [(dag_id, month) for month in months for dag_id in MONTH_DAG_IDS]
-    for dag_id, month in [("sync_registry", months[-1]), *runs]:
+    sync_registry, *month_dags = DAG_IDS
+    for dag_id, month in [(sync_registry, months[-1]), *((dag_id, month) for month in months for dag_id in month_dags)]:
         dag = dags.dags[dag_id]
         for task in dag.tasks:
             # Someone is watching: a fault is told at once, and the command typed again.
             task.retries = 0
-        tasks.prefix = "" if dag_id == "sync_registry" else f"{month} "
+        tasks.prefix = "" if dag_id == sync_registry else f"{month} "
         run = dag.test(logical_date=None, run_conf={"month": str(month), **asked})
         if run.state != "success":
             errors = tasks.errors or [f"{dag_id} ended as {run.state}"]
