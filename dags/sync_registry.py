@@ -21,7 +21,7 @@ from datetime import datetime
 
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from ispeed.airflow import REGISTRY, RETRIES, settings_of_task, step
+from ispeed.airflow import REGISTRY, RETRIES, settings_of_task, step, tell_failed_run
 
 
 @dag(
@@ -32,6 +32,7 @@ from ispeed.airflow import REGISTRY, RETRIES, settings_of_task, step
     catchup=False,
     max_active_runs=1,
     default_args=RETRIES,
+    on_failure_callback=tell_failed_run,
     params={
         "rewrite_published": Param(
             False,

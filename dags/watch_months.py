@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import CronTriggerTimetable, chain, dag
 
-from ispeed.airflow import RETRIES, step
+from ispeed.airflow import RETRIES, step, tell_failed_run
 
 
 @dag(
@@ -30,6 +30,7 @@ from ispeed.airflow import RETRIES, step
     catchup=False,
     max_active_runs=1,
     default_args=RETRIES,
+    on_failure_callback=tell_failed_run,
     tags=["ispeed", "theo dõi"],
 )
 def watch_months():

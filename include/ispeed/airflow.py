@@ -53,6 +53,14 @@ def tell_failure(context: Context) -> None:
         airflow_notices.tell_failure(context)
 
 
+def tell_failed_run(context: Context) -> None:
+    """Tell people of a failed run of which no task could; Airflow calls it in the dag processor."""
+    if is_anybody_told():
+        from ispeed import airflow_notices
+
+        airflow_notices.tell_failed_run(context)
+
+
 def tell_recovery(context: Context) -> None:
     """Tell people that a DAG that they were told of went through; its last task does, the others do nothing."""
     if is_anybody_told() and not context["task"].downstream_task_ids:
@@ -99,6 +107,7 @@ def monthly() -> dict[str, Any]:
         "start_date": datetime(2019, 1, 1),
         "catchup": False,
         "default_args": RETRIES,
+        "on_failure_callback": tell_failed_run,
         "params": params,
         "tags": ["ispeed", "hằng tháng"],
     }

@@ -1,8 +1,9 @@
 """What Airflow's tasks tell people: that one failed for good, that it runs again, that a month is late.
 
 Airflow calls `on_failure_callback` in the task's own process once the state is settled (`task_runner.finalize`), and
-never for a try that another follows. Where the process itself was killed, the dag processor calls it, without the
-error. Either way nothing that happens here changes a state.
+never for a try that another follows. Where a task's process was killed, nobody does (or the dag processor, without the
+error, where the supervisor went too): the DAG's own `on_failure_callback`, in the dag processor, tells of such a run.
+None of it changes a state.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import Connection, Context, conf
@@ -34,6 +36,14 @@ LOOK: Final = (
     "The task's state is not touched by this. What to do: see docs/notifications.md, and the settings ISPEED_MAIL_TO "
     "and ISPEED_CHAT."
 )
+KILLED: Final = "Xem máy chủ có khởi động lại hoặc hết bộ nhớ không (dmesg, docker compose ps)."
+CLOSING: Final = (
+    "Bản đã phát hành giữ nguyên. Cùng một lỗi chỉ báo một lần trong ngày; khi chạy lại được sẽ có thông báo."
+)
+MENDED: Final = (
+    "Sửa xong: nếu tệp xuất hoặc danh mục đã thay, chạy lại tháng ở DAG ingest_measurements (Trigger, partition key của "
+    "tháng); nếu không, mở nhật ký bên dưới, bấm Clear tác vụ này."
+)
 AGAIN: Final = "Sửa xong, mở nhật ký bên dưới, bấm Clear tác vụ này để chạy tiếp."
 
 
@@ -42,7 +52,21 @@ def tell_failure(context: Context) -> None:
     try:
         now = _now()
         about, told = failure_notice(context, now)
-        tell_once(Settings.from_environment(), _key(context), about, told, routes_of().send, now)
+        settings, run = Settings.from_environment(), str(context["run_id"])
+        tell_once(settings, _key(context), about, told, routes_of().send, now, run=run)
+    except Exception:
+        log.exception("Nobody was told of this failure. %s", LOOK)
+
+
+def tell_failed_run(context: Context) -> None:
+    """Tell that a run failed of which no task could tell: Airflow calls it in the dag processor.
+
+    A task whose process was killed, for want of memory say, is failed by its supervisor, and nobody calls for it.
+    """
+    try:
+        now, run = _now(), str(context["run_id"])
+        settings, told = Settings.from_environment(), failed_run_notice(context, now)
+        tell_once(settings, _key(context), "run", told, routes_of().send, now, run=run, is_of_run=True)
     except Exception:
         log.exception("Nobody was told of this failure. %s", LOOK)
 
@@ -100,7 +124,7 @@ def failure_notice(context: Context, now: datetime) -> tuple[str, Notice]:
             "Vị trí": _redacted(error.where),
             "Phát hiện": [_redacted(line.strip()) for line in error.found.splitlines()],
             "Yêu cầu": _redacted(error.expected),
-            "Cần làm": [_redacted(error.remedy), AGAIN],
+            "Cần làm": [_redacted(error.remedy), MENDED if month else AGAIN],
         }
     elif isinstance(error, BaseException):
         # Of the same kind is the same: ports, times and names of temporary files differ from one time to the next.
@@ -118,13 +142,28 @@ def failure_notice(context: Context, now: datetime) -> tuple[str, Notice]:
         about = f"{task.task_id}\nkilled"
         facts |= {
             "Sự cố": "Tiến trình của tác vụ mất hoặc bị dừng từ bên ngoài, không để lại lỗi.",
-            "Cần làm": ["Xem máy chủ có khởi động lại hoặc hết bộ nhớ không (dmesg, docker compose ps).", AGAIN],
+            "Cần làm": [KILLED, AGAIN],
         }
-    links = [("Nhật ký của tác vụ", str(task.log_url))]
-    if month:
-        links.append(("Chất lượng dữ liệu của tháng", f"{airflow_url()}/ispeed/{month}/"))
-    closing = "Bản đã phát hành giữ nguyên. Cùng một lỗi chỉ báo một lần trong ngày; khi chạy lại được sẽ có thông báo."
-    return about, notice(_title(month, title), facts, links, closing)
+    links = [("Nhật ký của tác vụ", str(task.log_url)), *_quality_link(month)]
+    return about, notice(_title(month, title), facts, links, CLOSING)
+
+
+def failed_run_notice(context: Context, now: datetime) -> Notice:
+    """That a run failed, where none of its tasks could tell why."""
+    month, dag = month_of_run(context), context["dag"]
+    address = f"{airflow_url()}/dags/{dag.dag_id}/runs/{quote(str(context['run_id']))}"
+    return notice(
+        _title(month, f"“{dag.dag_display_name}” bị dừng vì lỗi"),
+        {
+            "Tháng": month_text(month) if month else "",
+            "Quy trình": f"{dag.dag_display_name} ({dag.dag_id})",
+            "Lúc": _moment(now),
+            "Sự cố": "Tiến trình của một tác vụ mất hoặc bị dừng từ bên ngoài, không để lại lỗi.",
+            "Cần làm": [KILLED, "Mở lần chạy bên dưới, bấm Clear tác vụ màu đỏ để chạy tiếp."],
+        },
+        [("Lần chạy", address), *_quality_link(month)],
+        CLOSING,
+    )
 
 
 def recovery_notice(context: Context, before: str, now: datetime) -> Notice:
@@ -133,13 +172,13 @@ def recovery_notice(context: Context, before: str, now: datetime) -> Notice:
     return notice(
         _title(month, f"“{dag.dag_display_name}” đã chạy lại được"),
         {"Quy trình": f"{dag.dag_display_name} ({dag.dag_id})", "Lúc": _moment(now), "Lỗi đã báo trước đó": before},
-        [("Chất lượng dữ liệu của tháng", f"{airflow_url()}/ispeed/{month}/")] if month else [],
+        _quality_link(month),
     )
 
 
 def month_of_run(context: Context) -> Month | None:
-    """The run's month, None for a DAG that runs for no month."""
-    return month_of(context) if "month" in context["dag"].params else None
+    """The run's month, None for a DAG that runs for no month, and where Airflow tells of the DAG only."""
+    return month_of(context) if "month" in context["dag"].params and "dag_run" in context else None
 
 
 def _now() -> datetime:
@@ -149,6 +188,10 @@ def _now() -> datetime:
 def _key(context: Context) -> str:
     month, dag_id = month_of_run(context), context["dag"].dag_id
     return f"{month}.{dag_id}" if month else dag_id
+
+
+def _quality_link(month: Month | None) -> list[tuple[str, str]]:
+    return [("Chất lượng dữ liệu của tháng", f"{airflow_url()}/ispeed/{month}/")] if month else []
 
 
 def _title(month: Month | None, text: str) -> str:

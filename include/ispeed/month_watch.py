@@ -9,7 +9,7 @@ import importlib
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ispeed.database import Database
@@ -89,11 +89,14 @@ def return_reminders(settings: Settings, now: datetime, url: str) -> list[Remind
     """One reminder of all bodies that have not returned the month: in the days before the deadline, one after."""
     today = now.astimezone(ZoneInfo(LOCAL_ZONE)).date()
     month = Month(today.year, today.month).previous
-    deadline = deadline_of(settings, month)
+    returns = _returns()
+    if returns is None:
+        return []
+    deadline = returns.deadline_of(settings, month).date()
     days_left = (deadline - today).days
     if not (0 < days_left <= RETURN_DAYS_BEFORE or -RETURN_DAYS_AFTER <= days_left < 0):
         return []
-    missing = _missing_bodies(settings, month)
+    missing = [body.name for body in returns.missing_bodies(settings, month)]
     if not missing:
         return []
     when = f"còn {days_left} ngày" if days_left > 0 else "đã quá hạn"
@@ -111,16 +114,15 @@ def return_reminders(settings: Settings, now: datetime, url: str) -> list[Remind
     return [Reminder(f"{month}.returns-{'soon' if days_left > 0 else 'late'}", told, ever=True)]
 
 
-def _missing_bodies(settings: Settings, month: Month) -> list[str]:
-    """The names of the bodies that have not returned the month; none where returns are not collected here."""
+def _returns() -> Any:
+    """The module that collects returns; None where this installation has none."""
     try:
-        returns = importlib.import_module("ispeed.returns")
+        return importlib.import_module("ispeed.returns")
     except ModuleNotFoundError as error:
         if error.name != "ispeed.returns":
             raise
         log.info("Returns are not collected by this installation: there is no ispeed.returns.")
-        return []
-    return [body.organisation_name for body in returns.missing_bodies(settings, month)]
+        return None
 
 
 def standing_of(settings: Settings, month: Month, quality: MonthQuality | None, database: Database) -> Standing | None:

@@ -31,11 +31,14 @@ def tell_once(
     now: datetime,
     *,
     ever: bool = False,
+    run: str = "",
+    is_of_run: bool = False,
 ) -> bool:
     """Send a notice unless the same (`about`) was told under this key on this day in Vietnam, or `ever`.
 
     Another thing under the same key is told too, up to `MOST_A_DAY`. What no route took is not noted, and so told at
-    the next occasion; a process killed between sending and noting tells it twice. Returns whether it was sent now.
+    the next occasion; a process killed between sending and noting tells it twice. `run` is noted as one that people
+    know of; what `is_of_run` goes only for a run that they do not know of. Returns whether it was sent now.
     """
     day = "ever" if ever else str(now.astimezone(ZoneInfo(LOCAL_ZONE)).date())
     mark = hashlib.sha256(about.encode()).hexdigest()[:16]
@@ -44,12 +47,15 @@ def tell_once(
         with notice_lock(settings, key):
             note = read_note(settings, key)
             told = list(note.get("told", ())) if note.get("day") == day else []
-            if mark in told or len(told) >= MOST_A_DAY:
+            is_known = is_of_run and note.get("run") == run
+            if is_known or mark in told or len(told) >= MOST_A_DAY:
                 log.info("Not told again today: %s (lake/notices/%s.json).", notice.title, key)
+                if note.get("run") != run:
+                    write_json(_path(settings, key), {**note, "run": run})
                 return False
             is_sent = send(notice)
             if is_sent:
-                write_json(_path(settings, key), {"day": day, "told": [*told, mark], "title": notice.title})
+                write_json(_path(settings, key), {"day": day, "told": [*told, mark], "title": notice.title, "run": run})
     except OSError as error:
         # A full disk is what people must hear of: rather twice than not at all.
         log.warning("What was told cannot be noted in lake/notices/%s.json, so it may be told again: %s", key, error)

@@ -172,6 +172,7 @@ def context(error: BaseException | None, **of_task: Any) -> Any:
         | of_task
     )
     found: dict[str, Any] = {
+        "run_id": "r",
         "ti": task,
         "task": SimpleNamespace(task_display_name="Đọc từng dòng"),
         "dag": SimpleNamespace(dag_id="ingest_measurements", dag_display_name="Nạp số liệu", params={"month": None}),
@@ -183,6 +184,21 @@ def context(error: BaseException | None, **of_task: Any) -> Any:
 def test_a_process_that_was_killed_leaves_no_error_and_is_told_as_that() -> None:
     _, told = failure_notice(context(None), NOW)
     assert "Tiến trình của tác vụ mất hoặc bị dừng từ bên ngoài" in told.text
+
+
+def test_a_run_of_which_no_task_could_tell_is_told_by_the_dag_and_others_are_not(mail: MailServer) -> None:
+    airflow_notices.tell_failure(context(ERROR))
+    airflow_notices.tell_failed_run(context(ERROR))
+    assert len(mail.messages) == 1, "of this run people know"
+    airflow_notices.tell_failure({**context(ERROR), "run_id": "another"})
+    airflow_notices.tell_failed_run({**context(ERROR), "run_id": "another"})
+    assert len(mail.messages) == 1, "and of the same error again today"
+    for _ in range(2):
+        airflow_notices.tell_failed_run({**context(None), "run_id": "killed"})
+    assert [str(message["Subject"]) for message in mail.messages[1:]] == [
+        "[i-Speed] Tháng 10/2024: “Nạp số liệu” bị dừng vì lỗi"
+    ]
+    assert "/dags/ingest_measurements/runs/killed" in mail.messages[1].get_body(("plain",)).get_content()
 
 
 def test_a_fault_that_says_what_to_do_is_told_with_it() -> None:

@@ -129,7 +129,7 @@ def test_a_month_that_a_check_stopped_is_told_with_the_check(settings: Settings)
 
 @dataclass(frozen=True)
 class Body:
-    organisation_name: str
+    name: str
 
 
 def test_bodies_that_have_not_returned_are_named_in_one_message_before_the_deadline_and_after_it(
@@ -143,6 +143,7 @@ def test_bodies_that_have_not_returned_are_named_in_one_message_before_the_deadl
 
     returns = ModuleType("ispeed.returns")
     returns.missing_bodies = missing_bodies  # type: ignore[attr-defined]
+    returns.deadline_of = lambda *_: datetime.fromisoformat("2024-11-10T00:00+07:00")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ispeed.returns", returns)
 
     def on(day: int) -> list[Reminder]:
