@@ -174,7 +174,7 @@ class RemoteFolder:
             ) from None
         try:
             # Airflow's path objects have no way to hand these options on, and without them verify no host key.
-            options = self._ssh_options(connection) if self._scheme == "sftp" else {}
+            options = (self._ssh_options if self._scheme == "sftp" else self._s3_options)(connection)
             return get_fs(self._scheme, self._connection, options)
         except ImportError:
             raise self._not_installed() from None
@@ -224,6 +224,12 @@ class RemoteFolder:
             # A connection that broke must not come back.
             "skip_instance_cache": True,
         }
+
+    @staticmethod
+    def _s3_options(connection: Any) -> dict[str, Any]:
+        """What botocore is told besides. s3fs tries five times by itself: not each of them five times, for minutes."""
+        given = connection.extra_dejson.get("config_kwargs") or {}
+        return {"retries": given.get("retries") or {"max_attempts": 0}}
 
     def _not_installed(self) -> UserError:
         return UserError(
