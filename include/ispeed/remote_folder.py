@@ -147,7 +147,8 @@ class RemoteFolder:
         """Remove a folder where nothing lies in it; S3 has no empty folders."""
         if self._scheme == "sftp" and not self.entries(below):
             with self._told(self.shown(below)):
-                self._fs.rmdir(self._path(below))
+                # Its rmdir does nothing at all; this one removes no folder that holds something.
+                self._fs.rm(self._path(below), recursive=False)
 
     def shown(self, path: str) -> str:
         """The address of something in the folder, for messages."""
