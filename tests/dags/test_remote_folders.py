@@ -17,7 +17,9 @@ from ispeed.airflow import ExportTrigger, WaitForExport
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import read_export_folder
 from ispeed.incoming import LOOKS, bring, look_at_exports
+from ispeed.landing import land
 from ispeed.months import Month
+from ispeed.registry import sync_registry
 from ispeed.remote_folder import RemoteFolder
 from ispeed.settings import Settings
 from remote_servers import BUCKET, Proxy, Remote, s3_server, sftp_server
@@ -228,12 +230,12 @@ def test_a_file_that_has_more_bytes_than_its_listing_says_is_not_read_to_its_end
     put_export(remote, {"a.csv": b"x"})
     read: list[int] = []
 
-    def endless(folder: RemoteFolder, path: str) -> Iterator[bytes]:
-        while True:
+    def long(folder: RemoteFolder, path: str) -> Iterator[bytes]:
+        for _ in range(100):
             read.append(1000)
             yield b"x" * 1000
 
-    monkeypatch.setattr(RemoteFolder, "blocks", endless)
+    monkeypatch.setattr(RemoteFolder, "blocks", long)
     with pytest.raises(UserError, match="ISPEED_FILE_BYTES_MAX"):
         bring(settings_of(remote, ISPEED_FILE_BYTES_MAX="5000"), "exports", "2024-10")
     assert sum(read) == 6000
@@ -497,6 +499,15 @@ def test_a_private_key_with_a_passphrase_and_one_in_a_file_are_read(sftp: Remote
     wrong = sftp.with_connection(extra=extra | {"private_key_passphrase": "wrong"})
     with pytest.raises(UserError, match="a private key that cannot be read"):
         look_at_exports(settings_of(wrong), OCTOBER)
+
+
+def test_what_a_folder_elsewhere_lacks_is_told_by_its_address(remote: Remote, settings_of: Any) -> None:
+    remote.write("registry/communes.csv", b"x")
+    settings = settings_of(remote, ISPEED_REGISTRY=remote.below("registry").uri)
+    with pytest.raises(UserError, match=rf"folder {remote.below('registry').uri}\s+found: neither"):
+        sync_registry(settings)
+    with pytest.raises(UserError, match=rf"folder {remote.uri}/2024-10\s+found: no export file"):
+        land(settings, OCTOBER)
 
 
 def test_a_copy_that_would_be_the_same_stays_where_it_is(remote: Remote, settings_of: Any) -> None:
