@@ -45,14 +45,16 @@ class Proxy:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection((LOOPBACK, self._target))
+                for end in (client, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.n_open += 1
-                ends = [
+                passing = [
                     threading.Thread(target=self._pass, args=(client, server, "up"), daemon=True),
                     threading.Thread(target=self._pass, args=(server, client, "down"), daemon=True),
                 ]
-                for end in ends:
-                    end.start()
-                threading.Thread(target=self._ended, args=(ends, client, server), daemon=True).start()
+                for thread in passing:
+                    thread.start()
+                threading.Thread(target=self._ended, args=(passing, client, server), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket, direction: str) -> None:
         n_bytes = 0

@@ -75,7 +75,9 @@ def deliver(settings: Settings) -> int:
                 remote.remove(path)
                 del note[path]
                 _write_note(settings, note)
-            for folder in sorted({str(Path(path).parent) for path in to_remove}, reverse=True):
+            emptied = {folder.as_posix() for path in to_remove for folder in Path(path).parents}
+            # The innermost first.
+            for folder in sorted(emptied, reverse=True):
                 if not (settings.share / folder).exists():
                     remote.remove_empty(folder)
         log.info("Delivered to %s: %d files sent, %d removed.", settings.share_uri, len(to_send), len(to_remove))

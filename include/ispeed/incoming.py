@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import shutil
 from pathlib import Path
@@ -51,10 +52,29 @@ def bring(settings: Settings, what: Literal["exports", "registry", "returns"], b
     }[what]
     folder = local / below
     if uri:
-        with incoming_lock(settings, folder), RemoteFolder(uri) as remote, replaced_folder(folder) as new:
-            n_bytes = _fetch(settings, remote, below, new)
+        with incoming_lock(settings, folder), RemoteFolder(uri) as remote:
+            new = folder.with_name(f".new-{folder.name}")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+            try:
+                n_bytes = _fetch(settings, remote, below, new)
+                _take_over(new, folder)
+            finally:
+                shutil.rmtree(new)
         log.info("Fetched %d bytes from %s.", n_bytes, remote.shown(below))
     return folder
+
+
+def _take_over(new: Path, folder: Path) -> None:
+    """Put a copy in the place of the one before. One that says the same stays: another task may be reading it."""
+    names = sorted(path.name for path in new.iterdir())
+    if folder.is_dir() and names == sorted(path.name for path in folder.iterdir()):
+        files = [name for name in names if (new / name).is_file()]
+        if filecmp.cmpfiles(new, folder, files, shallow=False)[0] == files:
+            return
+    with replaced_folder(folder) as target:
+        for name in names:
+            (new / name).rename(target / name)
 
 
 def forget_exports(settings: Settings, month: Month) -> None:

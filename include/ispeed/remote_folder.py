@@ -147,7 +147,8 @@ class RemoteFolder:
         """Remove a folder where nothing lies in it; S3 has no empty folders."""
         if self._scheme == "sftp" and not self.entries(below):
             with self._told(self.shown(below)):
-                self._fs.rmdir(self._path(below))
+                # Its rmdir does nothing at all; this one removes no folder that holds something.
+                self._fs.rm(self._path(below), recursive=False)
 
     def shown(self, path: str) -> str:
         """The address of something in the folder, for messages."""
@@ -174,7 +175,7 @@ class RemoteFolder:
             ) from None
         try:
             # Airflow's path objects have no way to hand these options on, and without them verify no host key.
-            options = self._ssh_options(connection) if self._scheme == "sftp" else {}
+            options = (self._ssh_options if self._scheme == "sftp" else self._s3_options)(connection)
             return get_fs(self._scheme, self._connection, options)
         except ImportError:
             raise self._not_installed() from None
@@ -224,6 +225,12 @@ class RemoteFolder:
             # A connection that broke must not come back.
             "skip_instance_cache": True,
         }
+
+    @staticmethod
+    def _s3_options(connection: Any) -> dict[str, Any]:
+        """What botocore is told besides. s3fs tries five times by itself: not each of them five times, for minutes."""
+        given = connection.extra_dejson.get("config_kwargs") or {}
+        return {"retries": given.get("retries") or {"max_attempts": 0}}
 
     def _not_installed(self) -> UserError:
         return UserError(

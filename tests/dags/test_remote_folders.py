@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from ispeed.airflow import ExportTrigger, WaitForExport
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import read_export_folder
 from ispeed.incoming import LOOKS, bring, look_at_exports
+from ispeed.landing import land
 from ispeed.months import Month
+from ispeed.registry import sync_registry
 from ispeed.remote_folder import RemoteFolder
 from ispeed.settings import Settings
 from remote_servers import BUCKET, Proxy, Remote, s3_server, sftp_server
@@ -224,12 +230,12 @@ def test_a_file_that_has_more_bytes_than_its_listing_says_is_not_read_to_its_end
     put_export(remote, {"a.csv": b"x"})
     read: list[int] = []
 
-    def endless(folder: RemoteFolder, path: str) -> Iterator[bytes]:
-        while True:
+    def long(folder: RemoteFolder, path: str) -> Iterator[bytes]:
+        for _ in range(100):
             read.append(1000)
             yield b"x" * 1000
 
-    monkeypatch.setattr(RemoteFolder, "blocks", endless)
+    monkeypatch.setattr(RemoteFolder, "blocks", long)
     with pytest.raises(UserError, match="ISPEED_FILE_BYTES_MAX"):
         bring(settings_of(remote, ISPEED_FILE_BYTES_MAX="5000"), "exports", "2024-10")
     assert sum(read) == 6000
@@ -391,7 +397,6 @@ def test_each_fault_is_told_by_its_connection_and_without_a_secret(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     scheme, broken, kind, told = FAULTS[case]
     remote = broken(request.getfixturevalue(scheme))
     for call in (lambda: look_at_exports(settings_of(remote), OCTOBER), lambda: bring(settings_of(remote), "exports")):
@@ -494,6 +499,77 @@ def test_a_private_key_with_a_passphrase_and_one_in_a_file_are_read(sftp: Remote
     wrong = sftp.with_connection(extra=extra | {"private_key_passphrase": "wrong"})
     with pytest.raises(UserError, match="a private key that cannot be read"):
         look_at_exports(settings_of(wrong), OCTOBER)
+
+
+def test_what_a_folder_elsewhere_lacks_is_told_by_its_address(remote: Remote, settings_of: Any) -> None:
+    remote.write("registry/communes.csv", b"x")
+    settings = settings_of(remote, ISPEED_REGISTRY=remote.below("registry").uri)
+    with pytest.raises(UserError, match=rf"folder {remote.below('registry').uri}\s+found: neither"):
+        sync_registry(settings)
+    with pytest.raises(UserError, match=rf"folder {remote.uri}/2024-10\s+found: no export file"):
+        land(settings, OCTOBER)
+
+
+def test_a_copy_that_would_be_the_same_stays_where_it_is(remote: Remote, settings_of: Any) -> None:
+    put_export(remote)
+    folder = bring(settings_of(remote), "exports", "2024-10")
+    before = folder.stat().st_ino
+    assert bring(settings_of(remote), "exports", "2024-10").stat().st_ino == before
+    put_export(remote, {"b.csv": b"3,5\n"})
+    assert bring(settings_of(remote), "exports", "2024-10").stat().st_ino != before
+    assert (folder / "b.csv").read_bytes() == b"3,5\n"
+
+
+def wait(settings: Settings, meanwhile: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Run the trigger until its event; `meanwhile` is done after its first look."""
+
+    async def first_event() -> dict[str, Any]:
+        trigger = ExportTrigger(settings.export_place(OCTOBER), 0.2, time.time() + 20)
+        event = asyncio.create_task(anext(trigger.run()))
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(meanwhile)
+        payload: dict[str, Any] = (await event).payload
+        return payload
+
+    return asyncio.run(first_event())
+
+
+def test_the_wait_for_an_export_elsewhere_ends_when_it_is_marked_done_or_keeps_still(
+    remote: Remote, settings_of: Any
+) -> None:
+    settings = settings_of(remote)
+    assert wait(settings, lambda: put_export(remote))["is_complete"] is True
+    remote.remove("2024-10/.done")
+    event = wait(settings)
+    assert event["is_complete"] is True
+    assert "unchanged for 0.2 seconds" in event["found"]
+
+
+def test_a_server_that_is_down_is_waited_for(remote: Remote, settings_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_export(remote)
+    proxy = Proxy(remote.port)
+    proxy.cut_after = {"up": 0}
+    settings = settings_of(remote.through(proxy))
+    monkeypatch.setenv("ISPEED_EXPORTS", remote.uri)
+    operator: Any = WaitForExport(task_id="wait_for_export")
+    context: Any = {"dag_run": SimpleNamespace(partition_key="2024-10")}
+    with pytest.raises(TaskDeferred):
+        WaitForExport.execute.__wrapped__(operator, context)  # type: ignore[attr-defined]
+    assert wait(settings, proxy.cut_after.clear)["is_complete"] is True
+    assert proxy.n_cut
+    proxy.close()
+
+
+def test_a_key_that_is_refused_ends_the_wait_at_once(
+    sftp: Remote, settings_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = sftp.with_connection(extra={"private_key": other_key(sftp, "stranger")})
+    event = wait(settings_of(stranger))
+    assert event["is_complete"] is False
+    monkeypatch.setenv("ISPEED_EXPORTS", sftp.uri)
+    operator, context = WaitForExport(task_id="wait_for_export"), {"dag_run": SimpleNamespace(partition_key="2024-10")}
+    with pytest.raises(AirflowFailException, match=r"no permission[\s\S]*correct the connection"):
+        operator.execute_complete(context, event)  # type: ignore[arg-type]
 
 
 def test_looks_leave_no_connection_open(sftp: Remote, settings_of: Any) -> None:
