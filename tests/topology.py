@@ -27,7 +27,7 @@ COMPOSE = PROJECT / "docker-compose.yaml"
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:\?|:-)?([^}]*)\}")
 # A line of .env.example: NAME=value, or #NAME=default
 SETTING = re.compile(r"^(#?)([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
-_FOLDER = re.compile(r"(?<![\w./-])/(data|scratch|backups|var/lib/airflow|opt/ispeed|tmp)(?=$|[/\s\"':])")
+_FOLDER = re.compile(r"(?<![\w./-])/(data|scratch|backups|var/lib/airflow|opt/ispeed|tmp)(?=$|[/\\\s\"':])")
 # Only what finds programs and this machine's folders; every setting must come from the file.
 _KEPT = ("HOME", "LANG", "TZ", "USER", "LOGNAME")
 
