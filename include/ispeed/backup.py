@@ -119,7 +119,7 @@ def _tell_the_share(settings: Settings) -> None:
 
 
 def _parts(settings: Settings) -> dict[str, Path]:
-    """The folders of a backup and their places; what lies in the lake, such as a copy of a remote share, is part of it."""
+    """The folders of a backup, by name; what lies in the lake, such as a copy of a remote share, is part of it."""
     parts = {
         "lake": settings.lake,
         "share": settings.share,
