@@ -48,13 +48,13 @@ class Server:
 
 
 @contextmanager
-def postgresql(folder: Path, passwords: Mapping[str, str]) -> Iterator[Server]:
+def postgresql(folder: Path, passwords: Mapping[str, str], port: int = 0) -> Iterator[Server]:
     """The server, running; `passwords` as .env has them."""
     folder.mkdir(parents=True)
     found = PostgresServer(folder)
     found.ensure_pgdata_inited()
     (folder / "pg_hba.conf").write_text("local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-    server = Server(folder, free_port(), found.bin_path, dict(passwords))
+    server = Server(folder, free_port(port), found.bin_path, dict(passwords))
     options = f"-h {LOOPBACK} -p {server.port} -k {folder}"
 
     def control(*arguments: str) -> None:

@@ -27,9 +27,9 @@ COMPOSE = PROJECT / "docker-compose.yaml"
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:\?|:-)?([^}]*)\}")
 # A line of .env.example: NAME=value, or #NAME=default
 SETTING = re.compile(r"^(#?)([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
-_FOLDER = re.compile(r"(?<![\w./-])/(data|scratch|backups|var/lib/airflow|opt/ispeed|tmp)(?=$|[/\s\"':])")
+_FOLDER = re.compile(r"(?<![\w./-])/(data|scratch|backups|var/lib/airflow|opt/ispeed|tmp)(?=$|[/\\\s\"':])")
 # Only what finds programs and this machine's folders; every setting must come from the file.
-_KEPT = ("HOME", "LANG", "TZ", "USER", "LOGNAME")
+_KEPT = ("LANG", "TZ")
 
 
 def read_compose() -> dict[str, Any]:
@@ -88,7 +88,8 @@ class Here:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         given = {name: self.text(str(value)) for name, value in {**image_environment(), **declared}.items()}
         changed = {name: value for name, value in self.changed.items() if name in given}
-        return {**kept, "PATH": os.pathsep.join(path), "HOSTNAME": service, **given, **changed, **more}
+        of_container = {"HOME": str(self.folder / "var/lib/airflow"), "HOSTNAME": service}
+        return {**kept, "PATH": os.pathsep.join(path), **of_container, **given, **changed, **more}
 
     def command(self, service: str, **more: str) -> Command:
         """How a service is started; `more` is added to its environment."""

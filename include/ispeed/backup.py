@@ -119,13 +119,14 @@ def _tell_the_share(settings: Settings) -> None:
 
 
 def _parts(settings: Settings) -> dict[str, Path]:
+    """The folders of a backup, by name; what lies in the lake, such as a copy of a remote share, is part of it."""
     parts = {
         "lake": settings.lake,
         "share": settings.share,
         "registry": settings.registry,
         "returns": settings.returns,
     }
-    return {name: folder for name, folder in parts.items() if isinstance(folder, Path)}
+    return {name: folder for name, folder in parts.items() if settings.lake not in folder.parents}
 
 
 def _groups(settings: Settings) -> Iterator[tuple[AbstractContextManager[None], list[Path]]]:
