@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ispeed.services import BESIDE_DAG_IDS, DAG_IDS
+from ispeed.services import DAG_IDS
 from ispeed.settings import PROJECT
 
 
@@ -14,7 +14,7 @@ def dags_page() -> str:
 
     dags = DagBag(PROJECT / "dags").dags
     lines = ["# Các DAG", "", "Trang này do `python -m ispeed docs` viết từ các tệp trong `dags/`; đừng sửa tay.", ""]
-    for dag_id in sorted(dags, key=lambda dag_id: (*DAG_IDS, *BESIDE_DAG_IDS, dag_id).index(dag_id)):
+    for dag_id in sorted(dags, key=lambda dag_id: (*DAG_IDS, dag_id).index(dag_id)):
         dag = dags[dag_id]
         lines += [f"## `{dag_id}`", "", str(dag.doc_md).strip(), "", f"Lịch trong mã: {_schedule(dag.timetable)}.", ""]
         lines += ["| tác vụ | tên trên giao diện | báo cho |", "|---|---|---|"]

@@ -16,7 +16,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS
 from ispeed.dag_pages import dags_page
-from ispeed.services import BESIDE_DAG_IDS, DAG_IDS
+from ispeed.services import DAG_IDS
 from ispeed.settings import INCLUDE, PROJECT
 
 STEPS = {
@@ -32,7 +32,7 @@ EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
 
 
 def test_every_dag_file_holds_the_dag_of_its_name_and_every_dag_is_known(dags: dict[str, DAG]) -> None:
-    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted((*DAG_IDS, *BESIDE_DAG_IDS))
+    assert [file.stem for file in FILES] == sorted(STEPS) == sorted(dags) == sorted(DAG_IDS)
     assert {dag_id: Path(dag.fileloc).stem for dag_id, dag in dags.items()} == {dag_id: dag_id for dag_id in dags}
 
 
