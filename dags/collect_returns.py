@@ -38,6 +38,7 @@ def collect_returns():
 
         return publishing.publish_forms(*run_of(context))
 
+    forms = publish_forms()
     wait_for_returns = WaitForReturns(
         task_id="wait_for_returns", task_display_name="Thu phiếu, chờ đủ phiếu hoặc hết hạn"
     )
@@ -47,7 +48,7 @@ def collect_returns():
         leave_published_returns(context)
         announce_month(context, RETURNS)
 
-    chain(publish_forms(), wait_for_returns, announce_returns())
+    chain(forms, wait_for_returns, announce_returns())
 
 
 collect_returns()

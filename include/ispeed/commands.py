@@ -169,6 +169,8 @@ def run_returns(month: Month) -> int:
         sync_registry(settings)
     forms = publish_forms(settings, month)
     print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FOLDER)}")
+    # What became of each file is printed here.
+    logging.getLogger("ispeed.returns").setLevel(logging.ERROR)
     collected = collect_returns(settings, month)
     for outcome in collected.outcomes:
         print(f"{outcome.state:<12} {outcome.message}")

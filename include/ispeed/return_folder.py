@@ -31,7 +31,12 @@ def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
                     f"folder {folder}", f"more than {_FILES_MAX:,} files", "the returns of a month", "sort them out"
                 )
             path = Path(place) / name
-            yield path.relative_to(folder).as_posix(), path
+            yield _printable(path.relative_to(folder).as_posix()), path
+
+
+def _printable(name: str) -> str:
+    """A name as a log, a cell and JSON can have it: what cannot be printed is escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def look_of(folder: Path) -> str:
@@ -42,5 +47,5 @@ def look_of(folder: Path) -> str:
             status = path.lstat()
         except FileNotFoundError:
             continue
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ispeed.arrivals import read_arrival
+from ispeed.child import ReadingProcess
 from ispeed.engine import open_engine
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
@@ -167,6 +168,49 @@ def test_a_bad_correction_leaves_the_good_return_standing(settings: Settings) ->
     collected = collect_returns(settings, MONTH)
     assert [outcome.state for outcome in collected.outcomes] == ["accepted", "refused"]
     assert "SO-NV" not in {body.code for body in collected.missing}
+
+
+def test_a_late_return_counts_and_says_so(all_sent: tuple[Settings, Collected]) -> None:
+    _, collected = all_sent
+    [outcome] = [outcome for outcome in collected.outcomes if outcome.file == "trễ.xlsx"]
+    assert outcome.message.endswith("; gửi muộn, lúc 00:00 ngày 10/11/2024")
+    assert sum("gửi muộn" in outcome.message for outcome in collected.outcomes) == 1
+
+
+def test_names_that_no_program_can_show_stop_nothing(settings: Settings) -> None:
+    folder = settings.returns / str(MONTH)
+    send(settings, Sent("SO-NV", "=cmd.xlsx", as_typed(50, 40, 30), ""))
+    (folder / "a\nb.xlsx").write_bytes(form_of(settings, "SO-TP"))
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.xlsx")).write_bytes(b"x")
+    (folder / "link.xlsx").symlink_to("/etc/hostname")
+    outcomes = {outcome.file: outcome for outcome in collect_returns(settings, MONTH).outcomes}
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {
+        "=cmd.xlsx": "accepted",
+        "a\\nb.xlsx": "refused",
+        "\\udcff.xlsx": "refused",
+        "link.xlsx": "refused",
+    }
+    assert "liên kết" in outcomes["link.xlsx"].message
+
+
+def test_a_file_that_ends_its_reader_stops_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a crafted file may end it: the next file has a new one."""
+    send(settings, Sent("SO-NV", "b.xlsx", as_typed(50, 40, 30), ""))
+    send(settings, Sent("SO-TP", "a.csv", lambda form: b"x", ""))
+    calls = []
+    call = ReadingProcess.call
+
+    def once_killed(self: ReadingProcess, name: str, *arguments: object) -> object:
+        calls.append(name)
+        if name == "a.csv":
+            self._process.kill()
+            self._process.wait()
+        return call(self, name, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ReadingProcess, "call", once_killed)
+    collected = collect_returns(settings, MONTH)
+    assert calls == ["a.csv", "b.xlsx"]
+    assert [outcome.state for outcome in collected.outcomes] == ["refused", "accepted"]
 
 
 def test_without_any_file_nothing_is_noted_and_all_are_missing(settings: Settings) -> None:

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
-from ispeed.months import Month
+from ispeed.months import LOCAL_ZONE, Month
 from ispeed.return_folder import files_of
 from ispeed.returns.bodies import Body, asked_bodies, deadline_of
 from ispeed.returns.form import FIGURES, VERSION
@@ -112,7 +113,10 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                     found.append(judged)
                 else:
                     outcomes.append(judged)
-    rows = [_row(counted, deadline_of(settings, month)) for counted in _latest(found, outcomes)]
+    rows = [
+        _row(counted, deadline_of(settings, month))
+        for counted in _latest(found, outcomes, deadline_of(settings, month))
+    ]
     outcomes.sort(key=lambda outcome: (outcome.file, outcome.sheet, outcome.state))
     for outcome in outcomes:
         log.log(
@@ -262,7 +266,7 @@ def _far(body: Body, headcount: int) -> str:
     return f"; lưu ý: tổng số {number(headcount)} người khác xa danh mục ({number(body.headcount)} người)"
 
 
-def _latest(found: Sequence[_Return], outcomes: list[Outcome]) -> list[_Return]:
+def _latest(found: Sequence[_Return], outcomes: list[Outcome], deadline: datetime) -> list[_Return]:
     """Of each body the return that was sent last; the outcomes of all are added."""
     counted: dict[str, _Return] = {}
     # Sent at the same moment: by name, then by the order of sheets.
@@ -272,6 +276,9 @@ def _latest(found: Sequence[_Return], outcomes: list[Outcome]) -> list[_Return]:
         last = counted[one.body.code]
         numbers = "/".join(number(one.numbers[figure]) for figure in FIGURES)
         told = f"{one.file}: {one.body.name}, {numbers} người (tổng số/đã cài đặt/đã đo){one.note}"
+        if one.submitted_at >= deadline:
+            sent_at = one.submitted_at.astimezone(ZoneInfo(LOCAL_ZONE))
+            told += f"; gửi muộn, lúc {sent_at:%H:%M ngày %d/%m/%Y}"
         if one is last:
             outcomes.append(Outcome(one.file, one.form.sheet, one.body.code, "accepted", told))
         else:
