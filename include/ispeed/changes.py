@@ -135,7 +135,7 @@ def changes_of(declared: Sequence[Table], before: Edition, after: Edition, cause
             ]
     # What a reader looks for first: a rank among 109 instead of 108 is in every row.
     changes.sort(key=lambda change: change.column.startswith("jitter_") or change.column.endswith(_MINOR))
-    return changes + _changed_warnings(before.origin, after.origin, _labels(causes))
+    return changes + _changed_warnings(before.origin, after.origin, causes)
 
 
 def _file_causes(before: Edition, after: Edition) -> list[Cause]:
@@ -221,14 +221,18 @@ def _labels(causes: Sequence[Cause]) -> str:
     return "; ".join(cause.label for cause in causes)
 
 
-def _changed_warnings(before: Mapping[str, Any], after: Mapping[str, Any], cause: str) -> list[Change]:
-    """Every warning that came, went, or says something else now."""
+def _changed_warnings(before: Mapping[str, Any], after: Mapping[str, Any], causes: Sequence[Cause]) -> list[Change]:
+    """Every warning that came, went, or says something else now; of what arrived beside, by that alone."""
     old, new = (
         {(told["table"], told["description_vi"]): told["finding"] for told in origin.get("warnings", [])}
         for origin in (before, after)
     )
+    own = {table: [cause for cause in causes if cause.kind == kind] for table, kind in _ARRIVED.items()}
     return [
-        Change(table, description, "Cảnh báo", old.get((table, description)), new.get((table, description)), cause)
+        Change(
+            *(table, description, "Cảnh báo", old.get((table, description)), new.get((table, description))),
+            _labels(own.get(table) or causes),
+        )
         for table, description in sorted(old.keys() | new.keys())
         if old.get((table, description)) != new.get((table, description))
     ]

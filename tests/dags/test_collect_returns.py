@@ -11,15 +11,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.assets.evaluation import AssetEvaluator
 from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.serialization.definitions.assets import SerializedAssetUniqueKey
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from ispeed import airflow as ispeed_airflow
 from ispeed import arrivals
-from ispeed.airflow import ReturnsTrigger, WaitForReturns
+from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS, ReturnsTrigger, WaitForReturns
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.return_folder import files_of, look_of
@@ -148,3 +151,18 @@ def test_what_programs_leave_in_the_folder_is_no_return(tmp_path: Path) -> None:
     seen = look_of(tmp_path)
     os.utime(tmp_path / "so" / "a.xlsx", (0, 0))
     assert look_of(tmp_path) != seen
+
+
+@pytest.mark.parametrize("asset", [CORE_MEASUREMENT, RETURNS, ATLAS], ids=lambda asset: asset.name)
+def test_each_asset_alone_starts_publish_reports_with_its_month(dags: dict[str, DAG], asset: Any) -> None:
+    """As the scheduler evaluates it: of the month's key, only the assets that have an event are known."""
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags["publish_reports"]))
+    timetable = dag.timetable
+    assert timetable.partitioned
+    with create_session() as session:
+        condition, evaluator = timetable.asset_condition, AssetEvaluator(session)
+        known = {SerializedAssetUniqueKey(name=asset.name, uri=asset.uri): True}
+        assert evaluator.run(condition, statuses=known)
+        assert not evaluator.run(condition, statuses={SerializedAssetUniqueKey(name="reports", uri="x://y"): True})
+    mapper = timetable.get_partition_mapper(name=asset.name, uri=asset.uri)
+    assert mapper.to_downstream("2024-10") == "2024-10"
