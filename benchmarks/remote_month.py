@@ -1,9 +1,9 @@
-"""What a month costs whose exports lie on S3 or SFTP, and whose share does, beside the same month in local folders.
+"""What a month costs more whose exports lie on S3 or SFTP, and whose share does, than one in local folders.
 
-    PYTHONPATH=include:tests .venv/bin/python benchmarks/remote_month.py --rows 20000
+    PYTHONPATH=include .venv/bin/python benchmarks/remote_month.py --rows 20000
 
-The servers run on this machine: no network is in the figures but the loopback's. Steps are those of the DAGs, in this
-process; times are medians of `--times` runs, each in an empty folder.
+A month is made in local folders, and its steps are timed. Then those steps that reach elsewhere are done again from and
+to each server, medians of `--times`. The servers run on this machine: no network is in the figures but the loopback's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -38,54 +40,63 @@ MONTH = Month(2024, 10)
 
 
 def main() -> None:
-    """Print the seconds of each step for local folders, S3 and SFTP."""
+    """Print the seconds of the steps for local folders, S3 and SFTP."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--times", type=int, default=3)
     asked = parser.parse_args()
     with TemporaryDirectory() as name, ExitStack() as servers:
-        made = Settings.from_environment({"ISPEED_VAR": f"{name}/made", "ISPEED_DEVICE_KEY": "x"})
-        make_exports(made, [MONTH], n_rows=asked.rows)
-        places: dict[str, Remote | None] = {
-            "local": None,
-            "s3": servers.enter_context(s3_server()),
-            "sftp": servers.enter_context(sftp_server(Path(name) / "sftp")),
-        }
-        found = {}
-        for kind, remote in places.items():
-            runs = [_run(Path(name) / f"{kind}-{n}", made.exports, remote, n) for n in range(asked.times)]
-            found[kind] = {step: round(statistics.median(run[step] for run in runs), 2) for step in runs[0]}
-            print(kind, json.dumps(found[kind]), flush=True)
+        var = Path(name) / "var"
+        registry = {"ISPEED_REGISTRY": str(INCLUDE / "registry")}
+        here = Settings.from_environment({"ISPEED_VAR": str(var), "ISPEED_DEVICE_KEY": "x", **registry})
+        make_exports(here, [MONTH], n_rows=asked.rows)
+        n_bytes = sum(path.stat().st_size for path in here.exports_of(MONTH).iterdir())
+        seconds = {"sync_registry": _timed(lambda: sync_registry(here))}
+        for step in (*BUILD, *PUBLISH):
+            seconds[step.__name__] = _timed(partial(step, here, MONTH))
+        print(
+            f"{asked.rows:,} rows, {n_bytes:,} bytes; published {len(list(here.share.rglob('*'))):,} files and folders"
+        )
+        _tell("local", seconds | {"all": sum(seconds.values())})
+        for server in (s3_server(), sftp_server(Path(name) / "sftp")):
+            remote = servers.enter_context(server)
+            runs = [_run(here, remote, number) for number in range(asked.times)]
+            _tell(remote.scheme, {step: statistics.median(run[step] for run in runs) for step in runs[0]})
+            here_again = {
+                "sync_registry": _timed(lambda: sync_registry(here)),
+                "land": _timed(lambda: land(here, MONTH)),
+            }
+            _tell("local, again", here_again)
 
 
-def _run(folder: Path, exports: Path, remote: Remote | None, number: int) -> dict[str, float]:
-    environment = {"ISPEED_VAR": str(folder), "ISPEED_DEVICE_KEY": "x", "ISPEED_EXPORTS": str(exports)}
-    environment["ISPEED_REGISTRY"] = str(INCLUDE / "registry")
-    if remote:
-        os.environ.update(remote.environment())
-        for what, source in (("exports", exports), ("registry", INCLUDE / "registry"), ("share", None)):
-            place = remote.below(f"{number}").below(what)
-            if remote.scheme == "sftp":
-                place.root.mkdir(parents=True)
-            if source:
-                place.copy(source)
-            environment[f"ISPEED_{what.upper()}"] = place.uri
-    settings = Settings.from_environment(environment)
-    seconds: dict[str, float] = {}
+def _run(here: Settings, remote: Remote, number: int) -> dict[str, float]:
+    os.environ.update(remote.environment())
+    addresses = {}
+    for what, source in (("exports", here.exports), ("registry", INCLUDE / "registry"), ("share", None)):
+        place = remote.below(f"{number}").below(what)
+        if remote.scheme == "sftp":
+            place.root.mkdir(parents=True)
+        if source:
+            place.copy(source)
+        addresses[f"{what}_uri"] = place.uri
+    incoming = here.lake / "incoming"
+    there = replace(here, exports=incoming / "exports", registry=incoming / "registry", **addresses)
+    return {
+        "sync_registry": _timed(lambda: sync_registry(there)),
+        "land": _timed(lambda: land(there, MONTH)),
+        "deliver": _timed(lambda: deliver(there)),
+        "publish unchanged": _timed(lambda: publish(there, MONTH)),
+    }
 
-    def timed(name: str, step: Callable[[], object]) -> None:
-        started = time.monotonic()
-        step()
-        seconds[name] = time.monotonic() - started
 
-    timed("sync_registry", lambda: sync_registry(settings))
-    for step in (*BUILD, *PUBLISH):
-        timed(step.__name__, lambda step=step: step(settings, MONTH))
-    seconds["all"] = sum(seconds.values())
-    timed("publish unchanged", lambda: publish(settings, MONTH))
-    timed("deliver unchanged", lambda: deliver(settings))
-    timed("land again", lambda: land(settings, MONTH))
-    return seconds
+def _timed(step: Callable[[], object]) -> float:
+    started = time.monotonic()
+    step()
+    return time.monotonic() - started
+
+
+def _tell(kind: str, seconds: dict[str, float]) -> None:
+    print(kind, json.dumps({step: round(value, 2) for step, value in seconds.items()}), flush=True)
 
 
 if __name__ == "__main__":
