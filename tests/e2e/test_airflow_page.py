@@ -239,7 +239,7 @@ def test_a_page_fits_its_width_and_has_no_serious_fault_of_accessibility(opened:
         name = {"/ispeed/": "trang-airflow", f"/ispeed/{STOPPED}/": "trang-airflow-loi"}.get(path)
         if name:
             suffix = "" if width == 1280 else "-hep"
-            page.screenshot(path=Path(folder) / f"{name}{suffix}.png", full_page=True)
+            page.screenshot(path=Path(folder) / f"{name}{suffix}.png", full_page=path == "/ispeed/")
 
 
 def is_serious(violation: dict[str, object]) -> bool:
