@@ -11,7 +11,7 @@ export WHY
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench month backfill diff verify trace withdraw check-books sync up contract registry lint format lock docs clean
+.PHONY: help demo test bench month backfill backfills diff verify trace withdraw check-books sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 14
@@ -37,8 +37,11 @@ demo: $(VENV)/$(if $(PROVINCE),.dev,.run) ## sample exports where there are none
 month: $(VENV)/.run ## one month on the configured folders: make month M=2024-10; BOUNDARIES=2025-07-01: also on that map
 	@$(BIN)/python -m ispeed month $(or $(M),$(error give the month: make month M=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES))
 
-backfill: $(VENV)/.run ## months on a real scheduler: make backfill FROM=2024-08 TO=2024-10; PARALLEL=2: two are ingested at a time
-	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES)) $(if $(PARALLEL),--parallel $(PARALLEL))
+backfill: $(VENV)/.run ## months on a real scheduler: make backfill FROM=2024-08 TO=2024-10 WHY="…"; PARALLEL=2: two are ingested at a time
+	@$(BIN)/python -m ispeed backfill $(or $(FROM),$(error give FROM=2024-08)) $(or $(TO),$(error give TO=2024-10)) $(if $(BOUNDARIES),--boundaries $(BOUNDARIES)) $(if $(PARALLEL),--parallel $(PARALLEL)) --why "$$WHY"
+
+backfills: $(VENV)/.run ## the log of backfills: range, reason, who, outcome
+	@$(BIN)/python -m ispeed backfills
 
 trace: $(VENV)/.run ## the rows behind a published figure: make trace M=2024-10 TABLE=report_commune_month KEY=22366 COLUMN=n_measurements
 	@$(BIN)/python -m ispeed trace $(or $(M),$(error give the month: make trace M=2024-10 …)) --table "$(or $(TABLE),$(error give the report table: TABLE=report_commune_month))" --key="$(KEY)" --column "$(or $(COLUMN),$(error give the column: COLUMN=n_measurements))" $(if $(NETWORK),--network "$(NETWORK)") $(if $(REVISION),--revision "$(REVISION)") $(if $(BOUNDARIES),--boundaries "$(BOUNDARIES)") $(if $(LIMIT),--limit "$(LIMIT)") $(if $(CSV),--csv "$(CSV)")

@@ -21,7 +21,7 @@ from datetime import datetime
 
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from ispeed.airflow import REGISTRY, RETRIES, step
+from ispeed.airflow import REGISTRY, RETRIES, settings_of_task, step, tell_failed_run
 
 
 @dag(
@@ -32,6 +32,7 @@ from ispeed.airflow import REGISTRY, RETRIES, step
     catchup=False,
     max_active_runs=1,
     default_args=RETRIES,
+    on_failure_callback=tell_failed_run,
     params={
         "rewrite_published": Param(
             False,
@@ -46,10 +47,9 @@ def sync_registry():
     @step(task_display_name="Kiểm tra và ghi bảng danh mục", outlets=[REGISTRY])
     def sync_registry(**context):
         from ispeed import registry
-        from ispeed.settings import Settings
 
         rewrite_published = context["params"]["rewrite_published"]
-        return registry.sync_registry(Settings.from_environment(), rewrite_published=rewrite_published)
+        return registry.sync_registry(settings_of_task(), rewrite_published=rewrite_published)
 
     sync_registry()
 

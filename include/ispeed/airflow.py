@@ -6,29 +6,33 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, get_current_context, task
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, Context, Param, conf, get_current_context
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowRuntimeError,
     AirflowSkipException,
     TaskDeferred,
 )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from ispeed.errors import UserError
-from ispeed.exports import read_export_folder
+from ispeed.errors import RemoteFault, UserError
+from ispeed.exports import ExportFolder, read_export_folder
 from ispeed.months import Month, parse_day
-from ispeed.settings import Settings
+from ispeed.return_folder import look_of
+from ispeed.services import MONTH_DAG_IDS
+from ispeed.settings import OF_AIRFLOW, Settings, approval_hours, is_anybody_told
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -36,15 +40,43 @@ R = TypeVar("R")
 
 REGISTRY: Final = Asset(name="registry", uri="x-ispeed://lake/registry")
 CORE_MEASUREMENT: Final = Asset(name="core_measurement", uri="x-ispeed://lake/core")
+RETURNS: Final = Asset(name="returns", uri="x-ispeed://lake/returns")
+ATLAS: Final = Asset(name="atlas", uri="x-ispeed://lake/atlas")
 REPORTS: Final = Asset(name="reports", uri="x-ispeed://share/reports")
+
+
+def tell_failure(context: Context) -> None:
+    """Tell people that a task failed for good; Airflow calls it in the task's own process, its state being settled."""
+    if is_anybody_told():
+        from ispeed import airflow_notices  # only when something failed: DAG files are read often
+
+        airflow_notices.tell_failure(context)
+
+
+def tell_failed_run(context: Context) -> None:
+    """Tell people of a failed run of which no task could; Airflow calls it in the dag processor."""
+    if is_anybody_told():
+        from ispeed import airflow_notices
+
+        airflow_notices.tell_failed_run(context)
+
+
+def tell_recovery(context: Context) -> None:
+    """Tell people that a DAG that they were told of went through; its last task does, the others do nothing."""
+    if is_anybody_told() and not context["task"].downstream_task_ids:
+        from ispeed import airflow_notices
+
+        airflow_notices.tell_recovery(context)
+
 
 RETRIES: Final = {
     "retries": 2,
     "retry_delay": timedelta(minutes=5),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
+    "on_failure_callback": tell_failure,
+    "on_success_callback": tell_recovery,
 }
-MONTHLY_DAGS: Final = ("ingest_measurements", "publish_reports")
 SPARK_CONNECTION: Final = "ispeed_spark"
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
@@ -75,6 +107,7 @@ def monthly() -> dict[str, Any]:
         "start_date": datetime(2019, 1, 1),
         "catchup": False,
         "default_args": RETRIES,
+        "on_failure_callback": tell_failed_run,
         "params": params,
         "tags": ["ispeed", "hằng tháng"],
     }
@@ -114,10 +147,53 @@ def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
 
     Where Spark computes and `ISPEED_SPARK` names none, Airflow's connection `ispeed_spark` does.
     """
-    settings = Settings.from_environment()
+    settings = settings_of_task()
     if settings.engine == "spark" and not settings.spark:
         settings = replace(settings, spark=_spark_of_connection())
     return settings, month_of(context)
+
+
+def settings_of_task() -> Settings:
+    """The settings, with the secrets that Airflow's backends keep: `ISPEED_DB=airflow:ispeed_reports` is a connection,
+    `ISPEED_DEVICE_KEY=airflow:ispeed_device_key` a variable. Neither is shown in a task's log, wherever it came from.
+
+    Raises `UserError` where Airflow has none of that name.
+    """
+    from airflow.sdk.log import mask_secret
+
+    read = {"ISPEED_DB": _url_of_connection, "ISPEED_DEVICE_KEY": _variable}
+    named = {name: os.environ.get(name, "") for name in read}
+    kept = {name: text.removeprefix(OF_AIRFLOW) for name, text in named.items() if text.startswith(OF_AIRFLOW)}
+    try:
+        settings = Settings.from_environment({**os.environ, **{name: read[name](of) for name, of in kept.items()}})
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        raise UserError(
+            " and ".join(f"setting {name}" for name in kept),
+            f"Airflow has no {' or no '.join(kept.values())}",
+            "a connection for ISPEED_DB, a variable for ISPEED_DEVICE_KEY, in Airflow or its secrets backend",
+            "add it there, or set the secret itself",
+        ) from None
+    password = urlsplit(settings.database_url).password or ""
+    for secret in filter(None, {settings.device_key, password, unquote(password)}):
+        mask_secret(secret)
+    return settings
+
+
+def _variable(name: str) -> str:
+    from airflow.sdk import Variable
+
+    return str(Variable.get(name))
+
+
+def _url_of_connection(name: str) -> str:
+    from airflow.sdk import Connection
+    from sqlalchemy import URL
+
+    found = Connection.get(name)
+    driver = "postgresql+psycopg2" if found.conn_type in ("postgres", "postgresql") else str(found.conn_type)
+    options = {key: text for key, text in found.extra_dejson.items() if isinstance(text, str)}
+    url = URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
+    return url.render_as_string(hide_password=False)
 
 
 def _spark_of_connection() -> str:
@@ -134,6 +210,14 @@ def _spark_of_connection() -> str:
     return f"{host}:{connection.port}" if connection.port else host
 
 
+class StoppedByUserError(AirflowFailException):
+    """Ends a task without retries; `error` tells in its parts what a person must mend."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
     """Make a task end at once on a `UserError`, with its full text; any other error stays a fault that is retried.
 
@@ -146,17 +230,87 @@ def no_retry_on_user_error(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except UserError as error:
             _note_failure(error)
-            text = str(error)
-            log.error(text)
+            stopped = StoppedByUserError(error)
+            log.error(str(error))
         except AirflowSkipException:
             raise
         except Exception as error:
             _note_failure(error)
             raise
         # Raised out here, so that the log shows the text and not where in the code it came about.
-        raise AirflowFailException(text)
+        raise stopped
 
     return call
+
+
+class StepOperator(DecoratedOperator, PythonOperator):
+    """A Python task that is a step of ours: it closes with a line in the log that can be grepped, with gauges where
+    Airflow's metrics are on, and with the data sets that it read and wrote where its lineage is.
+    """
+
+    custom_operator_name = "@step"
+    context: Context
+    lineage: Callable[[], Any] | None = None
+
+    def __init__(self, *, python_callable: Callable[..., Any], op_args: Any, op_kwargs: Any, **kwargs: Any) -> None:
+        upstream = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
+        super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        # Links are asked for without it.
+        self.context = context
+        result, outcome, started = None, "failed", time.monotonic()
+        try:
+            result = super().execute(context)
+            outcome = "done"
+        except AirflowSkipException:
+            outcome = "skipped"
+            raise
+        finally:
+            self._close(outcome, result, time.monotonic() - started)
+        return result
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> Any:
+        """What Airflow's OpenLineage provider tells of the step; asked for only where it has somewhere to tell it."""
+        return self.lineage and self.lineage()
+
+    def _close(self, outcome: str, result: Any, seconds: float) -> None:
+        """Tell how the step ended. What cannot be told is no reason to do it again."""
+        from ispeed.log_lines import log_end
+        from ispeed.step_counts import StepCounts, counts_of
+
+        try:
+            settings, month = settings_of_task(), self._month()
+            counts = counts_of(settings, month, self.task_id, result) if outcome == "done" else StepCounts()
+            log_end(self.task_id, str(month or "-"), outcome, counts, seconds)
+            if outcome == "done":
+                self._measure(month, counts.totals, seconds)
+            self.lineage = lambda: _lineage_of(settings, month, self.task_id, outcome, counts)
+        except Exception:
+            log.warning("How %s ended cannot be told", self.task_id, exc_info=True)
+
+    def _month(self) -> Month | None:
+        try:
+            return month_of(self.context)
+        except UserError:
+            return None
+
+    def _measure(self, month: Month | None, totals: Mapping[str, float], seconds: float) -> None:
+        """Airflow's own metrics, off by default: the last month's figures; the month is a tag, never part of a name."""
+        from airflow.sdk.observability import stats
+
+        name, tags = f"ispeed.{self.task_id}", {"month": str(month)} if month else {}
+        stats.timing(f"{name}.duration", timedelta(seconds=seconds), tags=tags)
+        if self.context["ti"].map_index is None or self.context["ti"].map_index < 0:
+            numbers = {**totals, "month": int(str(month).replace("-", ""))} if month else {}
+            for of_what, number in numbers.items():
+                stats.gauge(f"{name}.{of_what}", float(number) if isinstance(number, float) else int(number), tags=tags)
+
+
+def _lineage_of(*arguments: Any) -> Any:
+    from ispeed.lineage import lineage_of  # what it needs is installed only where it is used
+
+    return lineage_of(*arguments)
 
 
 def _note_failure(error: Exception) -> None:
@@ -165,15 +319,16 @@ def _note_failure(error: Exception) -> None:
 
     try:
         context = get_current_context()
-        if context["dag_run"].dag_id in MONTHLY_DAGS:
-            note_failure(Settings.from_environment(), month_of(context), context["ti"], error)
+        if context["dag_run"].dag_id in MONTH_DAG_IDS:
+            note_failure(settings_of_task(), month_of(context), context["ti"], error)
     except Exception as fault:
         log.warning("the failure is not noted for the page: %s", type(fault).__name__)
 
 
 def step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """As `@task(…)`, for a step of ours: a `UserError` ends it at once."""
-    return lambda function: task(**arguments)(no_retry_on_user_error(function))
+    """As `@task(…)`, for a step of ours: a `UserError` ends it at once, and its end is told."""
+    step_task = task_decorator_factory(decorated_operator_class=StepOperator, **arguments)
+    return lambda function: step_task(no_retry_on_user_error(function))
 
 
 def announce_month(context: Mapping[str, Any], asset: Asset) -> None:
@@ -198,6 +353,40 @@ def leave_held_month(context: Mapping[str, Any]) -> None:
     settings, month = run_of(context)
     if context.get("triggering_asset_events") and is_held(settings, month):
         raise AirflowSkipException(f"{month} is published by the backfill that runs now, when the months before it are")
+
+
+def leave_published_atlas(context: Mapping[str, Any]) -> None:
+    """Skip the word to `publish_reports` where it would publish nothing new of VNNIC's figures, or has no month yet."""
+    from ispeed.atlas import awaits_publishing
+
+    settings, month = run_of(context)
+    if not awaits_publishing(settings, month):
+        raise AirflowSkipException(f"{month}: nothing of VNNIC's figures that is not published, or no month to add to")
+
+
+def approval() -> list[BaseOperator]:
+    """The task in which a month with warnings waits for somebody's word; none unless `ISPEED_APPROVAL` is 1."""
+    hours = approval_hours()
+    if hours is None:
+        return []
+    from ispeed.airflow_approval import ApproveMonth
+
+    return [
+        ApproveMonth(
+            task_id="approve_month",
+            task_display_name="Chờ duyệt khi có cảnh báo",
+            response_timeout=timedelta(hours=hours),
+        )
+    ]
+
+
+def leave_published_returns(context: Mapping[str, Any]) -> None:
+    """Skip the word to `publish_reports` where it would publish nothing new of the returns, or has no month yet."""
+    from ispeed.arrivals import awaits_publishing
+
+    settings, month = run_of(context)
+    if not awaits_publishing(settings, month, "returns"):
+        raise AirflowSkipException(f"{month}: no return that is not published, or no month to add them to yet")
 
 
 def page_path(path: str) -> str:
@@ -226,27 +415,26 @@ class DataDocsLink(QualityLink):
     page = "data-docs/index.html"
 
 
-class CheckOperator(DecoratedOperator, PythonOperator):
-    """A Python task that runs checks, with links to the pages that tell what they found."""
+class CheckOperator(StepOperator):
+    """A step that runs checks, with links to the pages that tell what they found."""
 
     operator_extra_links = (QualityLink(), DataDocsLink())
     custom_operator_name = "@check_step"
-    context: Context
-
-    def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
-        upstream = {"python_callable": python_callable}
-        super().__init__(kwargs_to_upstream=upstream, python_callable=python_callable, **kwargs)
-
-    def execute(self, context: Context) -> Any:
-        # Links are asked for without it.
-        self.context = context
-        return super().execute(context)
 
 
 def check_step(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
     """As `@step(…)`, for one that runs checks."""
     check_task = task_decorator_factory(decorated_operator_class=CheckOperator, **arguments)
     return lambda function: check_task(no_retry_on_user_error(function))
+
+
+def look_at_export(place: str) -> ExportFolder:
+    """Look once at a month's export, in a folder or at an address."""
+    if "://" not in place:
+        return read_export_folder(Path(place))
+    from ispeed.incoming import read_remote_exports  # DAG files are read often
+
+    return read_remote_exports(place)
 
 
 class ExportTrigger(BaseTrigger):
@@ -272,9 +460,13 @@ class ExportTrigger(BaseTrigger):
         while True:
             try:
                 # In a thread: a network share that hangs must not hold up the other triggers.
-                look = await asyncio.to_thread(read_export_folder, Path(self.folder))
-            except OSError as error:
-                files, found_now = None, f"the folder cannot be read: {error}"
+                look = await asyncio.to_thread(look_at_export, self.folder)
+            except (OSError, RemoteFault) as error:
+                files, found_now = None, f"the folder cannot be read: {getattr(error, 'found', error)}"
+            except UserError as error:
+                # A key that is refused is not waited for: the address may lock us out.
+                yield TriggerEvent({"is_complete": False, "found": error.found, "error": str(error)})
+                return
             else:
                 found_now = str(look)
                 if look.is_complete:
@@ -311,7 +503,12 @@ class WaitForExport(BaseOperator):
     @no_retry_on_user_error
     def execute(self, context: Context) -> str:
         settings, month = run_of(context)
-        folder = read_export_folder(settings.exports_of(month))
+        place = settings.export_place(month)
+        try:
+            folder = look_at_export(place)
+        except RemoteFault as error:
+            folder = ExportFolder(place, (), is_marked_done=False)
+            self.log.warning("%s", error)
         if folder.is_complete:
             self.log.info("The export of %s is complete: %s.", month, folder)
             return str(folder)
@@ -322,16 +519,18 @@ class WaitForExport(BaseOperator):
             folder,
             datetime.fromtimestamp(deadline, UTC).isoformat(" ", "seconds"),
         )
-        trigger = ExportTrigger(str(folder.path), settings.settle_seconds, deadline)
+        trigger = ExportTrigger(place, settings.settle_seconds, deadline)
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")
 
     @no_retry_on_user_error
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Resume after the wait with what the trigger found. Raises where the deadline has passed."""
         settings, month = run_of(context)
+        if "error" in event:
+            raise AirflowFailException(event["error"])
         if not event["is_complete"]:
             raise UserError(
-                f"export folder {settings.exports_of(month)}",
+                f"export folder {settings.export_place(month)}",
                 f"{event['found']}, after waiting for {timedelta(seconds=round(settings.wait_seconds))}",
                 f"at least one export file of {month}, and either a file .done beside it or no change "
                 f"for {settings.settle_seconds:g} seconds",
@@ -340,3 +539,67 @@ class WaitForExport(BaseOperator):
             )
         self.log.info("The export of %s is complete: %s.", month, event["found"])
         return str(event["found"])
+
+
+class ReturnsTrigger(BaseTrigger):
+    """Looks at a month's folder of returns until something came that keeps still, or `deadline` has passed.
+
+    `seen` is the look (`ispeed.return_folder.look_of`) at what was collected already.
+    """
+
+    def __init__(self, folder: str, seen: str, settle_seconds: float, deadline: float) -> None:
+        super().__init__()
+        self.folder, self.seen, self.settle_seconds, self.deadline = folder, seen, settle_seconds, deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = ("folder", "seen", "settle_seconds", "deadline")
+        return "ispeed.airflow.ReturnsTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: whether the deadline has passed."""
+        pause = min(max(self.settle_seconds, 0.05), LONGEST_PAUSE_SECONDS)
+        last, unchanged_since = self.seen, time.monotonic()
+        while True:
+            try:
+                look = await asyncio.to_thread(look_of, Path(self.folder))
+            except (OSError, UserError) as error:
+                self.log.warning("The folder of returns cannot be read: %s", error)
+                look = last
+            if look != last:
+                last, unchanged_since = look, time.monotonic()
+            elif look != self.seen and time.monotonic() - unchanged_since >= self.settle_seconds:
+                yield TriggerEvent({"is_over": False})
+                return
+            remaining = self.deadline - time.time()
+            if remaining <= 0:
+                yield TriggerEvent({"is_over": True})
+                return
+            await asyncio.sleep(min(pause, remaining))
+
+
+class WaitForReturns(BaseOperator):
+    """Collects returns as they come in, without holding a worker meanwhile, until all are in or the deadline passed."""
+
+    def execute(self, context: Context) -> str:
+        return self._collect(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Resume after the wait: collect what came, then wait on, unless the deadline has passed."""
+        return self._collect(context)
+
+    @no_retry_on_user_error
+    def _collect(self, context: Context) -> str:
+        from ispeed.returns import deadline_of
+        from ispeed.returns.collecting import collect_returns
+
+        settings, month = run_of(context)
+        folder = settings.returns / str(month)
+        seen = look_of(folder)
+        collected = collect_returns(settings, month)
+        deadline = deadline_of(settings, month).timestamp()
+        told = f"{collected.n_asked - len(collected.missing)} of {collected.n_asked} bodies returned"
+        if not collected.missing or time.time() >= deadline:
+            return told
+        self.log.info("%s for %s; waiting until %s.", told, month, deadline_of(settings, month))
+        trigger = ReturnsTrigger(str(folder), seen, settings.settle_seconds, deadline)
+        raise TaskDeferred(trigger=trigger, method_name="execute_complete")

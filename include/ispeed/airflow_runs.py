@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 
-from ispeed.airflow import MONTHLY_DAGS
 from ispeed.errors import UserError
 from ispeed.month_stages import Run, TaskRun, as_utc
 from ispeed.months import Month
+from ispeed.services import MONTH_DAG_IDS
 
 # So many runs in one question: a database takes only so many values.
 _AT_A_TIME: Final = 500
@@ -25,7 +25,7 @@ def last_runs(session: Any, month: Month | None = None) -> dict[Month, dict[str,
     """
     columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state)
     query = sa.select(*columns, DagRun.queued_at, DagRun.start_date, DagRun.run_after)
-    query = query.where(DagRun.dag_id.in_(MONTHLY_DAGS))
+    query = query.where(DagRun.dag_id.in_(MONTH_DAG_IDS))
     if month is not None:
         query = query.where(sa.or_(DagRun.partition_key == str(month), DagRun.partition_key.is_(None)))
     last: dict[tuple[Month, str], Run] = {}
@@ -48,7 +48,7 @@ def last_runs(session: Any, month: Month | None = None) -> dict[Month, dict[str,
 
 def dags_of_runs(session: Any, run_ids: Iterable[str]) -> dict[str, str]:
     """Which of these runs Airflow still has, each with its DAG."""
-    query = sa.select(DagRun.run_id, DagRun.dag_id).where(DagRun.dag_id.in_(MONTHLY_DAGS), DagRun.run_id.in_(run_ids))
+    query = sa.select(DagRun.run_id, DagRun.dag_id).where(DagRun.dag_id.in_(MONTH_DAG_IDS), DagRun.run_id.in_(run_ids))
     return {row.run_id: row.dag_id for row in session.execute(query)}
 
 

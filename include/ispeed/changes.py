@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from ispeed.engine import Row
 from ispeed.policy import BESIDE_REPORTS
-from ispeed.tables import Table
+from ispeed.tables import METRICS, Table
 from ispeed.workbook.content import Change
 from ispeed.workbook.wording import number
 
@@ -23,6 +23,8 @@ Kind = Literal[
     "policy",
     "code",
     "previous_month",
+    "returns",
+    "atlas",
     "warnings",
 ]
 _LABELS: Final[dict[Kind, str]] = {
@@ -35,12 +37,20 @@ _LABELS: Final[dict[Kind, str]] = {
     "policy": "Chính sách (ngưỡng, mục tiêu) thay đổi",
     "code": "Quy tắc tính hoặc kiểm tra thay đổi",
     "previous_month": "Số liệu các tháng trước được phát hành lại",
+    "returns": "Phiếu báo cáo của cơ quan, đơn vị",
+    "atlas": "Số liệu VNNIC công bố",
     "warnings": "Cảnh báo nêu để xem xét thay đổi",
 }
 _FILES: Final[frozenset[Kind]] = frozenset({"late_rows", "sent_again", "taken_back"})
 # What a change against the month before is made of, and what it is shown in.
 _COMPARED: Final = ("download_mbps_median", "download_mbps_ci_low", "download_mbps_ci_high")
 _COMPARISON: Final = ("download_mbps_median_change", "change_reason", "change_sign")
+# The tables that what arrived beside the measurements fills, and what in them comes from the measurements.
+_ARRIVED: Final[Mapping[str, Kind]] = {"report_return_month": "returns", "report_atlas_month": "atlas"}
+_MEASURED: Final = (
+    *("n_measurements", "n_devices", "n_samples", "download_mbps_ci_low", "download_mbps_ci_high"),
+    *(f"{metric}_median" for metric in METRICS),
+)
 _COUNTED: Final = ("n_measurements", "n_samples", "n_devices", "n_rows", "evidence")
 _MINOR: Final = ("_rank", "n_ranked", "_p10", "_p25", "_p75", "_p90")
 _NAMES: Final = frozenset(
@@ -87,6 +97,7 @@ def causes_of(before: Edition, after: Edition) -> list[Cause]:
         "code": (old["rules"], old["version"]) != (new["rules"], new["version"]),
         "previous_month": old.get("previous_revision") != new.get("previous_revision")
         or old.get("series", new.get("series")) != new.get("series"),
+        **{kind: _shown(old, kind) != _shown(new, kind) for kind in _ARRIVED.values()},
     }
     details: dict[Kind, str] = {
         "contract": _released(before, after),
@@ -117,7 +128,7 @@ def changes_of(declared: Sequence[Table], before: Edition, after: Edition, cause
             changes += [
                 Change(
                     *(table.name, ", ".join(key), column, old.get(column), new.get(column)),
-                    _labels(_explaining(causes, column, old, new)),
+                    _labels(_explaining(causes, table.name, column, old, new)),
                 )
                 for column in columns
                 if old.get(column) != new.get(column)
@@ -176,11 +187,21 @@ def _policy_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
-def _explaining(causes: Sequence[Cause], column: str, old: Row, new: Row) -> Sequence[Cause]:
+def _shown(origin: Mapping[str, Any], kind: str) -> str | None:
+    """What counts for a revision of what arrived beside its measurements; None where nothing had."""
+    shown: str | None = origin.get(kind, {}).get("shown")
+    return shown
+
+
+def _explaining(causes: Sequence[Cause], table: str, column: str, old: Row, new: Row) -> Sequence[Cause]:
     """The causes that a changed cell can come from; all of them where none is likelier than another."""
     if len(causes) < 2:
         return causes
     by_kind = {cause.kind: cause for cause in causes}
+    arrived = _ARRIVED.get(table)
+    if arrived in by_kind and (not (old and new) or column not in (*_MEASURED, *_NAMES, "registry_headcount")):
+        return [by_kind[arrived]]
+    causes = [cause for cause in causes if cause.kind not in _ARRIVED.values() or cause.kind == arrived] or causes
     if column in _COMPARISON and "previous_month" in by_kind and _same(old, new, _COMPARED):
         return [by_kind["previous_month"]]
     if column in _NAMES and "registry" in by_kind:

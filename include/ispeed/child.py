@@ -66,6 +66,11 @@ class ReadingProcess:
         result: _Result = answer
         return result
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take another call: what ended it told so in the call before."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()

@@ -16,16 +16,21 @@ from ispeed.commands import (
     STOPPED,
     USER_ERROR,
     province_folder,
+    run_atlas,
     run_backfill,
+    run_backfill_log,
     run_contract,
+    run_deliver,
     run_demo,
     run_docs,
     run_months,
     run_registry,
+    run_returns,
     run_sync,
     run_up,
+    run_watch,
 )
-from ispeed.errors import UserError
+from ispeed.errors import RemoteFault, ShareFault, UserError
 from ispeed.months import Month, parse_day
 from ispeed.revision_commands import run_diff, run_trace, run_verify, run_withdraw
 from ispeed.services import ServiceError
@@ -50,9 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_months([Month.parse(chosen.month)], _day(chosen.boundaries))
             case "backfill":
                 first, last = Month.parse(chosen.first), Month.parse(chosen.last)
-                return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel)
+                return run_backfill(first, last, _day(chosen.boundaries), chosen.parallel, chosen.why)
+            case "backfills":
+                return run_backfill_log()
+            case "atlas":
+                return run_atlas(Month.parse(chosen.month))
+            case "returns":
+                return run_returns(Month.parse(chosen.month))
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
+            case "deliver":
+                return run_deliver()
             case "up":
                 return run_up()
             case "contract":
@@ -67,16 +80,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return run_registry(chosen.province, chosen.out or province_folder(chosen.province))
             case "trace":
                 return run_trace(chosen)
+            case "prepare":
+                from ispeed.deployment import run_prepare
+
+                return run_prepare()
+            case "backup":
+                from ispeed.backup_commands import run_backup
+
+                return run_backup(chosen.folder)
+            case "restore":
+                from ispeed.backup_commands import run_restore
+
+                return run_restore(chosen.folder, is_replacing=chosen.replace)
             case "check-books":
                 from ispeed.book_checks.command import check_books
 
                 return USER_ERROR if check_books(chosen.places, Settings.from_environment().share) else OK
+            case "watch":
+                return run_watch(chosen.every)
             case _:
                 return run_docs()
     except UserError as error:
         print(f"\n{error}", file=sys.stderr)
         return USER_ERROR
-    except ServiceError as error:
+    except (ServiceError, ShareFault, RemoteFault) as error:
         print(f"\n{error}", file=sys.stderr)
         return FAULT
     except KeyboardInterrupt:
@@ -97,9 +124,16 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument("last", metavar="TO")
     backfill.add_argument("--boundaries", metavar="YYYY-MM-DD", help="publish them also on the map of that day")
     backfill.add_argument("--parallel", metavar="N", type=int, default=1, help="months that are ingested at a time")
+    backfill.add_argument("--why", metavar="WHY", default="", help="the reason, for the log of backfills")
+    commands.add_parser("backfills", help="the log of backfills")
+    atlas = commands.add_parser("atlas", help="ask VNNIC for a month's figures, and publish it anew where they differ")
+    atlas.add_argument("month", metavar="YYYY-MM")
+    returns = commands.add_parser("returns", help="send the bodies' forms, and collect the returns that came back")
+    returns.add_argument("month", metavar="YYYY-MM")
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
+    commands.add_parser("deliver", help="send what is published to a share on SFTP or S3 that lacks it")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
     contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)
@@ -131,6 +165,16 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--csv", metavar="FILE", type=Path, help="where to write all of them")
     books = commands.add_parser("check-books", help="published workbooks against what a workbook must be")
     books.add_argument("places", metavar="FOLDER or FILE", nargs="*", type=Path, help="else all current revisions")
+    watch = commands.add_parser("watch", help="tell people where Airflow gives no sign of life; needs none running")
+    watch.add_argument("--every", metavar="SECONDS", type=float, help="look again and again; else once")
+    backup = commands.add_parser("backup", help="both databases, lake, share, registry and returns into a new folder")
+    backup.add_argument("folder", metavar="FOLDER", type=Path)
+    restore = commands.add_parser("restore", help="put a backup back; no service may run")
+    restore.add_argument("folder", metavar="FOLDER", type=Path)
+    restore.add_argument("--replace", action="store_true", help="remove what is in its way")
+    commands.add_parser(
+        "prepare", help="a server's tables, first administrator and registry, before its services start"
+    )
     commands.add_parser("docs", help="write docs/dags.md and docs/tables.md from the code")
     return parser
 

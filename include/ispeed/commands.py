@@ -16,13 +16,14 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from ispeed import backfill_log
 from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
-from ispeed.exports import read_export_folder
+from ispeed.incoming import look_at_exports
 from ispeed.months import Month
 from ispeed.publication import print_publication, print_restatement, shown
-from ispeed.services import Services, airflow_environment
+from ispeed.services import Services, airflow_environment, settings_with_connections
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
 DEMO_MONTHS: Final = (Month(2024, 8), Month(2024, 9), Month(2024, 10))
@@ -46,7 +47,9 @@ def run_demo(province: str | None = None) -> int:
         of_province = f"ISPEED_VAR={shown(folder)} ISPEED_POLICY={shown(folder / 'policy.yaml')} "
     settings = Settings.from_environment()
     months: Sequence[Month] = DEMO_MONTHS[-1:]
-    if any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
+    if settings.exports_uri:
+        print(f"exports of {months[0]} are taken from {settings.exports_uri}")
+    elif any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
         print(f"exports found in {shown(settings.exports)}")
     else:
         from ispeed.sample import make_exports
@@ -98,8 +101,11 @@ def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:
     return OK
 
 
-def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_parallel: int = 1) -> int:
-    """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it."""
+def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_parallel: int = 1, why: str = "") -> int:
+    """Run each month on a real scheduler: `airflow backfill create`, then the publishing that follows from it.
+
+    It is noted in the log of backfills, with the reason that was given.
+    """
     months = _months(first, last)
     if n_parallel < 1:
         raise UserError("backfill", f"PARALLEL={n_parallel}", "a number of months, at least 1", "give PARALLEL=2")
@@ -107,20 +113,23 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     os.environ.setdefault("ISPEED_SETTLE_SECONDS", "10")
     environment = airflow_environment()
     os.environ.update(environment)
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     for month in months:
-        folder = settings.exports_of(month)
-        if not read_export_folder(folder).files:
+        if not look_at_exports(settings, month).files:
             raise UserError(
-                f"export folder {folder}", "no file", f"the export of {month}", "put it there, or backfill other months"
+                f"export folder {settings.export_place(month)}",
+                "no file",
+                f"the export of {month}",
+                "put it there, or backfill other months",
             )
     _seed_registry(settings)
     logs = _log_folder()
     print(f"starting Airflow; logs: {shown(logs)}/backfill-*.log")
-    started = time.monotonic()
+    started, started_at = time.monotonic(), backfill_log.now()
     with Services("backfill", environment, logs) as services:
         print(f"ready after {time.monotonic() - started:.1f} s, {services.url}")
         states = backfill(services, months, print, boundaries, n_parallel)
+    backfill_log.note_backfill(settings, why, started_at, {month: states[month] for month in months})
     failed = [month for month in months if states[month] != "success"]
     for month in months:
         print(f"{month}  {states[month]}")
@@ -135,11 +144,80 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
     return OK
 
 
+def run_backfill_log() -> int:
+    """Print the log of backfills."""
+    print(backfill_log.log_table(backfill_log.read_backfills(Settings.from_environment())))
+    return OK
+
+
+def run_atlas(month: Month) -> int:
+    """Ask VNNIC for a month's figures, and publish the month anew where they are others than it was published with."""
+    from ispeed.atlas import awaits_publishing, compare_atlas
+
+    os.environ.update(airflow_environment())
+    settings = Settings.from_environment()
+    # What did not come is told by the log, here as in Airflow.
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    noted = compare_atlas(settings, month)
+    print(f"VNNIC        {noted['n_rows']:,} figures noted, {4 - noted['n_faults']} of 4 questions answered")
+    if not awaits_publishing(settings, month):
+        print(f"nothing of them that is not published, or {month} is not published yet: then they go with it")
+        return OK
+    return _publish_anew(settings, month, _log_folder() / f"atlas-{month}.log")
+
+
+def run_returns(month: Month) -> int:
+    """Write the bodies' forms, collect what came back, and publish the month anew where that is not published yet.
+
+    Prints a line for each file, and who has not returned.
+    """
+    from ispeed.arrivals import awaits_publishing
+    from ispeed.returns.collecting import collect_returns
+    from ispeed.returns.publishing import FOLDER, publish_forms
+
+    os.environ.update(airflow_environment())
+    settings = Settings.from_environment()
+    _seed_registry(settings)
+    if not (settings.lake / "registry" / "organisation.parquet").exists():
+        from ispeed.registry import sync_registry
+
+        sync_registry(settings)
+    forms = publish_forms(settings, month)
+    print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FOLDER)}")
+    # What became of each file is printed here.
+    logging.getLogger("ispeed.returns").setLevel(logging.ERROR)
+    collected = collect_returns(settings, month)
+    for outcome in collected.outcomes:
+        print(f"{outcome.state:<12} {outcome.message}")
+    print(f"returned     {collected.n_asked - len(collected.missing)} of {collected.n_asked}")
+    for body in collected.missing:
+        print(f"missing      {body.code:<12} {body.name} (trước ngày {body.deadline:%d/%m/%Y})")
+    if not awaits_publishing(settings, month, "returns"):
+        print(f"no return that is not published, or {month} is not published yet: then they go with it")
+        return OK
+    return _publish_anew(settings, month, _log_folder() / f"returns-{month}.log")
+
+
+def _publish_anew(settings: Settings, month: Month, log: Path) -> int:
+    """Run `publish_reports` for a month that something arrived for, and say what was published."""
+    before = Database(settings.database_url).current_revision(month)
+    started = time.monotonic()
+    with _output_to(log) as say:
+        from ispeed import month_run
+
+        failure = month_run.run_dags([("publish_reports", month)], say, started)
+    if failure is not None:
+        print(f"\n{failure.text}\n\nlog: {shown(log)}", file=sys.stderr)
+        return STOPPED if failure.is_stopped else USER_ERROR if failure.is_user_error else FAULT
+    print_publication(settings, month, before)
+    return OK
+
+
 def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
     """Take over the registry files, or with `dry_run` only say what they change."""
     from ispeed.registry import sync_registry
 
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     _seed_registry(settings)
     # What differs and what is odd is told by the log, here as in Airflow.
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -152,6 +230,18 @@ def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
         print(f"version {report['number']} {'would be' if dry_run else 'was'} taken over ({n_rows})")
     if dry_run and report["rewritten_months"]:
         print("it would be refused without REWRITE_PUBLISHED=1")
+    return OK
+
+
+def run_deliver() -> int:
+    """Send to the share on SFTP or S3 what it does not have yet: after a delivery that was cut by hand or for long."""
+    from ispeed.delivery import deliver
+
+    settings = settings_with_connections()
+    if not settings.share_uri:
+        raise UserError("setting ISPEED_SHARE", shown(settings.share), "an address", "nothing: this share is here")
+    n_files = deliver(settings)
+    print(f"{n_files} files sent or removed: {settings.share_uri} is what is published")
     return OK
 
 
@@ -234,10 +324,23 @@ def _registry_tables(settings: Settings, scratch: Path) -> Path:
     from ispeed.registry import sync_registry
 
     files = settings.registry if settings.registry.exists() else INCLUDE / "registry"
-    sync_registry(
-        replace(settings, registry=files, lake=scratch / "lake", database_url=f"sqlite:///{scratch}/no.sqlite")
-    )
+    lake, database_url = scratch / "lake", f"sqlite:///{scratch}/no.sqlite"
+    sync_registry(replace(settings, registry=files, registry_uri="", lake=lake, database_url=database_url))
     return scratch / "lake" / "registry"
+
+
+def run_watch(every: float | None) -> int:
+    """Tell people where the daily sign of a working Airflow is missing; 1 where it is. Once, or every so many seconds.
+
+    Nothing of Airflow need run: its connections are read from `AIRFLOW_CONN_…` only.
+    """
+    from ispeed.heartbeat import keep_watching
+    from ispeed.notice_routes import Routes, connection_of_environment
+
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.INFO)
+    if every is not None and every < 1:
+        raise UserError("watch", f"--every {every:g}", "at least 1 second", "give --every 3600")
+    return keep_watching(every, Routes.from_environment(connection_of_environment))
 
 
 def run_docs() -> int:
@@ -280,7 +383,7 @@ def _output_to(log: Path) -> Iterator[Say]:
 
 def _seed_registry(settings: Settings) -> None:
     """Give a new installation the registry that the project ships."""
-    if settings.registry.exists():
+    if settings.registry_uri or settings.registry.exists():
         return
     partial = settings.registry.with_name(settings.registry.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -75,6 +75,7 @@ def build_core(settings: Settings, month: Month) -> dict[str, Any]:
         flags = engine.rows("select reason, count(*) as n_rows from flag_measurement group by reason")
         note = {
             "inputs": staging["inputs"],
+            "device_key": staging.get("device_key"),
             "policy": policy.fingerprint,
             "registry": registry | {"as_of_month": as_of},
             "boundaries": boundary_hashes(settings.boundaries),

@@ -28,8 +28,14 @@ def dags_page() -> str:
 def _schedule(timetable: Any) -> str:
     name = type(timetable).__name__
     if timetable.asset_condition is not None:
-        return f"`{name}`, theo asset `{timetable.asset_condition.name}`, mỗi partition một lần chạy"
+        assets = " hoặc ".join(f"`{asset.name}`" for asset in _assets(timetable.asset_condition))
+        return f"`{name}`, theo asset {assets}, mỗi partition một lần chạy"
     parts = [f"`{timetable.expression}`", str(timetable.timezone)]
     if hasattr(timetable, "key_format"):
         parts.append(f"partition `{timetable.key_format}` lùi {-timetable.run_offset} kỳ")
     return f"`{name}`, {', '.join(parts)}"
+
+
+def _assets(condition: Any) -> list[Any]:
+    """One asset, or those of which any one will do."""
+    return list(getattr(condition, "objects", [condition]))

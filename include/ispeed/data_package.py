@@ -12,7 +12,14 @@ from typing import Any, Final
 from ispeed.tables import COUNTS, Column, Table
 from ispeed.workbook.content import Content
 
-_TYPES: Final = {"text": "string", "integer": "integer", "double": "number", "date": "date", "timestamp": "datetime"}
+_TYPES: Final = {
+    "text": "string",
+    "integer": "integer",
+    "double": "number",
+    "date": "date",
+    "timestamp": "datetime",
+    "boolean": "boolean",
+}
 ESCAPED: Final = (
     "A text that starts with = + - @ tab or a line break has a ' put before it, so that no program runs it."
 )
@@ -73,7 +80,7 @@ def _field(column: Column, *, is_key: bool) -> dict[str, Any]:
         constraints["enum"] = list(column.values)
     if column.type == "integer":
         constraints["minimum"] = 1 if column.name.endswith(("revision", "REVISION", "_rank")) else 0
-    elif column.unit and not column.name.endswith("_change"):
+    elif column.unit and not column.name.endswith(("_change", "_difference")):
         constraints["minimum"] = 0
     if "share" in column.name:
         constraints["maximum"] = 1

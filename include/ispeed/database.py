@@ -20,6 +20,7 @@ _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
     "double": sa.Double(),
     "date": sa.Date(),
     "timestamp": sa.DateTime(),
+    "boolean": sa.Boolean(),
 }
 METADATA = sa.MetaData()
 

@@ -123,6 +123,7 @@ def write_workbooks(settings: Settings, month: Month) -> dict[str, Any]:
                     content,
                     previous_province=previous,
                     previous_counts=counts,
+                    told=report.get("told", {}),
                     places=places,
                     ending=ending,
                     n_communes_next=n_next,

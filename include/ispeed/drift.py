@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 
 from ispeed.database import Database
 from ispeed.engine import Engine
-from ispeed.lake import is_held
+from ispeed.lake import is_held, read_step
 from ispeed.landing import Landing
 from ispeed.months import Month
 from ispeed.policy import Policy
 from ispeed.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _COMPARED = {
     "report_province_month": ("compared_province", {"network": "text"}),
@@ -24,7 +27,7 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
     """Make `month_drift`: each figure that is watched, now and in the months before; none where no month is published.
 
     Needs the month's core and report tables. Figures of the months before are those last published; devices are not
-    published, so they are read from the lake where it still has the month.
+    published, so they are read from the lake where it still has the month, staged under the same device key.
     """
     database = Database(settings.database_url)
     revisions = {
@@ -41,9 +44,17 @@ def add_month_drift(engine: Engine, settings: Settings, month: Month, policy: Po
         {"month": "date", "network": "text", "device_hash": "integer", "n_measurements": "integer"},
         [],
     )
+    key = read_step(settings, "core", month, "build_core").get("device_key")
     for earlier in revisions:
         core = settings.lake_of("core", earlier) / "core_measurement.parquet"
-        if core.exists():
+        key_then = core.exists() and read_step(settings, "core", earlier, "build_core").get("device_key")
+        # A month of an earlier program does not say its key.
+        if key and key_then and key != key_then:
+            log.info(
+                "%s was staged under device key %s, %s under %s: which of its devices are known is not told",
+                *(earlier, key_then, month, key),
+            )
+        elif core.exists():
             engine.read_parquet("earlier_measurement", core)
             engine.append_query(
                 "compared_device",

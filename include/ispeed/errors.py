@@ -35,6 +35,20 @@ class ShareFault(_Told):
     """The shared folder does not let itself be written: full, gone, or a file held open. It may pass: it is retried."""
 
 
+class SiteFault(_Told):
+    """A public site did not answer, or not as it used to: told, and stopping nothing. `may_pass`: worth a try later."""
+
+    def __init__(
+        self, where: str, found: str | Sequence[str], expected: str, remedy: str, *, may_pass: bool = False
+    ) -> None:
+        super().__init__(where, found, expected, remedy)
+        self.may_pass = may_pass
+
+
+class RemoteFault(_Told):
+    """A folder on SFTP or S3 does not answer, or changes while it is read. It may pass: it is retried."""
+
+
 class CheckFailed(UserError):
     """A critical check of a suite failed: the month stops and what was published stays."""
 

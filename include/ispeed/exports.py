@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +11,19 @@ DONE = ".done"
 
 @dataclass(frozen=True)
 class ExportFile:
-    """One file as a look at the folder found it."""
+    """One file as a look at the folder found it. `version` is what an object store calls these bytes."""
 
     name: str
     size: int
     modified_ns: int
+    version: str = ""
 
 
 @dataclass(frozen=True)
 class ExportFolder:
     """What one look found. `is_marked_done`: the sender says that all files are there."""
 
-    path: Path
+    path: Path | str
     files: tuple[ExportFile, ...]
     is_marked_done: bool
 
@@ -39,22 +41,27 @@ class ExportFolder:
 
 
 def read_export_folder(path: Path) -> ExportFolder:
-    """Look once at the folder of a month's export; a folder that does not exist has no files.
-
-    Hidden files, the lock files of office programs (`~$…`), markers and subfolders are not files of the export. The
-    folder is marked done by `.done` in it, or by `<name>.done` beside every file.
-    """
+    """Look once at the folder of a month's export; a folder that does not exist has no files."""
     files: list[ExportFile] = []
-    markers: set[str] = set()
-    for entry in sorted(path.iterdir()) if path.is_dir() else ():
+    for entry in path.iterdir() if path.is_dir() else ():
         try:
-            if entry.name.endswith(DONE):
-                markers.add(entry.name)
-            elif entry.is_file() and not entry.name.startswith((".", "~$")):
+            if entry.is_file() or entry.name.endswith(DONE):
                 status = entry.stat()
                 files.append(ExportFile(entry.name, status.st_size, status.st_mtime_ns))
         except FileNotFoundError:
             # Renamed or removed between the listing and the look: the next look will tell.
             continue
-    every_file_marked = bool(files) and all(f"{file.name}{DONE}" in markers for file in files)
-    return ExportFolder(path, tuple(files), DONE in markers or every_file_marked)
+    return export_folder(path, files)
+
+
+def export_folder(path: Path | str, found: Iterable[ExportFile]) -> ExportFolder:
+    """A month's export among all files of its folder.
+
+    Hidden files, the lock files of office programs (`~$…`), markers and subfolders are not files of the export. The
+    folder is marked done by `.done` in it, or by `<name>.done` beside every file.
+    """
+    files = sorted(found, key=lambda file: file.name)
+    markers = {file.name for file in files if file.name.endswith(DONE)}
+    exports = tuple(file for file in files if file.name not in markers and not file.name.startswith((".", "~$")))
+    every_file_marked = bool(exports) and all(f"{file.name}{DONE}" in markers for file in exports)
+    return ExportFolder(path, exports, DONE in markers or every_file_marked)

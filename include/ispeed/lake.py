@@ -42,11 +42,25 @@ def share_lock(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
+def notice_lock(settings: Settings, key: str) -> Iterator[None]:
+    """Hold what was told under a key, so that tasks that fail together tell it once."""
+    with _lock(settings, f"notice-{key}", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def incoming_lock(settings: Settings, folder: Path) -> Iterator[None]:
+    """Hold the lake's copy of a folder that is elsewhere, to replace it."""
+    name = folder.relative_to(settings.lake).as_posix().replace("/", "-")
+    with _lock(settings, name, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def held_months(settings: Settings, months: Sequence[Month]) -> Iterator[None]:
     """Keep the publishing of these months to whoever runs the block; a killed process lets go by itself."""
-    path = _held(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    _locks(settings)
+    with _held(settings).open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(" ".join(map(str, months)))
@@ -71,12 +85,18 @@ def _held(settings: Settings) -> Path:
     return settings.lake / "locks" / "held.lock"
 
 
+def _locks(settings: Settings) -> Path:
+    """The folder of locks, in a lake that is made for its owner only: it holds rows. An older one keeps its mode."""
+    settings.lake.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = settings.lake / "locks"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @contextmanager
 def _lock(settings: Settings, name: str, kind: int) -> Iterator[None]:
-    folder = settings.lake / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
     # Over NFS, a lock to share needs a file that may be read, and one to hold alone a file that may be written.
-    with (folder / f"{name}.lock").open("a+") as file:
+    with (_locks(settings) / f"{name}.lock").open("a+") as file:
         fcntl.flock(file, kind)
         yield
 

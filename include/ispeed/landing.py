@@ -17,6 +17,7 @@ from ispeed.archives import is_archive, read_members
 from ispeed.contracts import Contract, read_contract
 from ispeed.errors import UserError
 from ispeed.exports import DONE, read_export_folder
+from ispeed.incoming import bring, forget_exports
 from ispeed.lake import month_lock, read_step, write_json
 from ispeed.months import Month
 from ispeed.settings import Settings
@@ -66,20 +67,21 @@ class Landing:
 
 
 def land(settings: Settings, month: Month) -> dict[str, Any]:
-    """Copy the month's exports into the lake and note them in `landing.json`.
+    """Copy the month's exports into the lake, from SFTP or S3 if they are there, and note them in `landing.json`.
 
     Returns and logs counts. Raises `UserError` where there is no file or one that the source contract has no
     shape for. Bytes that landed before stay, also those of files that are gone or replaced.
     """
     contract = read_contract(settings.source)
-    folder = settings.exports_of(month)
-    _check_other_entries(folder, contract)
-    paths = [folder / file.name for file in read_export_folder(folder).files]
-    if not paths:
-        raise UserError(f"folder {folder}", "no export file", f"the export of {month}", "put the files there")
-    for path in paths:
-        _check_file(settings, contract, path)
     with month_lock(settings, month):
+        folder = bring(settings, "exports", str(month))
+        _check_other_entries(folder, contract)
+        paths = [folder / file.name for file in read_export_folder(folder).files]
+        if not paths:
+            where = f"folder {settings.export_place(month)}"
+            raise UserError(where, "no export file", f"the export of {month}", "put the files there")
+        for path in paths:
+            _check_file(settings, contract, path)
         target = settings.lake_of("landing", month)
         target.mkdir(parents=True, exist_ok=True)
         for left_over in target.glob(".*.part"):
@@ -93,6 +95,7 @@ def land(settings: Settings, month: Month) -> dict[str, Any]:
             target / "landing.json",
             {"files": [asdict(file) for file in files], "is_sample": is_sample, "receipts": receipts},
         )
+        forget_exports(settings, month)
     landed = {"n_files": len(files), "n_bytes": sum(file.n_bytes for file in files), "is_sample": is_sample}
     log.info("Landed: %s.", landed)
     return landed

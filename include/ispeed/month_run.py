@@ -7,7 +7,7 @@ module is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,7 +19,7 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from ispeed.months import Month
-from ispeed.services import DAG_IDS
+from ispeed.services import MONTH_DAG_IDS
 from ispeed.settings import PROJECT
 
 
@@ -40,6 +40,18 @@ def run_months(
     `started` is the moment (`time.monotonic`) from which the time to load Airflow counts, `boundaries` the day on
     whose map the months are published too.
     """
+    asked = {"boundaries": str(boundaries)} if boundaries else {}
+    runs = [("sync_registry", months[-1]), *((dag_id, month) for month in months for dag_id in MONTH_DAG_IDS)]
+    return run_dags(runs, say, started, asked)
+
+
+def run_dags(
+    runs: Sequence[tuple[str, Month]],
+    say: Callable[[str], None],
+    started: float,
+    asked: Mapping[str, str] | None = None,
+) -> Failure | None:
+    """Run DAGs for months, in order; `asked` are further parameters of each. Told and returned as by `run_months`."""
     tasks = _TaskTimes(say)
     get_listener_manager().add_listener(tasks)
     initdb()
@@ -47,15 +59,13 @@ def run_months(
     if dags.import_errors:
         return Failure("\n".join(f"{file}: {text}" for file, text in dags.import_errors.items()), is_user_error=False)
     say(f"{'Airflow loaded':<46}{time.monotonic() - started:>7.1f} s\n")
-    asked = {"boundaries": str(boundaries)} if boundaries else {}
-    sync_registry, *month_dags = DAG_IDS
-    for dag_id, month in [(sync_registry, months[-1]), *((dag_id, month) for month in months for dag_id in month_dags)]:
+    for dag_id, month in runs:
         dag = dags.dags[dag_id]
         for task in dag.tasks:
             # Someone is watching: a fault is told at once, and the command typed again.
             task.retries = 0
-        tasks.prefix = "" if dag_id == sync_registry else f"{month} "
-        run = dag.test(logical_date=None, run_conf={"month": str(month), **asked})
+        tasks.prefix = "" if dag_id == "sync_registry" else f"{month} "
+        run = dag.test(logical_date=None, run_conf={"month": str(month), **(asked or {})})
         if run.state != "success":
             errors = tasks.errors or [f"{dag_id} ended as {run.state}"]
             return Failure(

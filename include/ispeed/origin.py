@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ispeed
+from ispeed.arrivals import KINDS
 from ispeed.policy import Policy
 from ispeed.rules import rules_fingerprint, sha256_of
 from ispeed.workbook.content import CheckLine
@@ -18,6 +19,7 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
     """
     return {
         "inputs": report["core"]["inputs"],
+        "device_key": report["core"].get("device_key"),
         "policy": policy.fingerprint,
         "rules": rules_fingerprint(),
         "version": ispeed.__version__,
@@ -29,13 +31,17 @@ def origin_of(policy: Policy, report: Mapping[str, Any], checks: Sequence[CheckL
             for check in checks
             if check.finding
         ],
+        # Nothing stands for what did not arrive: a month without is as it was before there were any.
+        **report.get("arrivals", {}),
     }
 
 
 def fingerprint_of(origin: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
     """sha256 of what a revision is made from and shows; registry, boundaries and the month before count as shown.
 
-    Where the symbols of a map stand does not count: a unit's successors of years to come move them.
+    The device key does not count, since figures are the same under any; nor does where the symbols of a map stand: a
+    unit's successors of years to come move them.
     """
-    beside = dict.fromkeys(("registry", "boundaries", "previous_revision", "places"))
+    beside = dict.fromkeys(("registry", "boundaries", "previous_revision", "places", "device_key"))
+    beside |= {kind: origin[kind]["shown"] for kind in KINDS if kind in origin}
     return sha256_of({**origin, **beside, **shown})

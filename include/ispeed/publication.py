@@ -32,6 +32,8 @@ def print_publication(settings: Settings, month: Month, before: int | None = Non
     for workbook in sorted(folder.glob("*.xlsx")):
         print(f"             {shown(workbook)}")
     print(f"recipients   {sum(1 for _ in (folder / 'don-vi').glob('*.xlsx'))} workbooks in {shown(folder / 'don-vi')}")
+    if settings.share_uri:
+        print(f"delivered    {settings.share_uri}/{month}/r{revision}")
     print(f"revision     {revision} ({why})")
     print(f"rows in      {last['n_raw']:,}")
     print(f"accepted     {last['n_accepted']:,}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ispeed.engine import Engine
 from ispeed.errors import UserError
+from ispeed.incoming import bring
 from ispeed.lake import recover_folder, registry_lock, replaced_folder
 from ispeed.registry_checks import TABLES, checked_tables
 from ispeed.registry_files import read_registry_files
@@ -45,6 +46,7 @@ def sync_registry(settings: Settings, *, rewrite_published: bool = False, dry_ru
     wrong, or the published months that the change would rewrite, unless `rewrite_published`. The registry of before
     then stays, as it does with `dry_run`.
     """
+    bring(settings, "registry")
     files = read_registry_files(settings)
     tables, warnings = checked_tables(files.entries)
     for warning in warnings:

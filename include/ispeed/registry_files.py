@@ -124,18 +124,19 @@ def read_registry_files(settings: Settings) -> RegistryFiles:
     The header stands in the first rows, below titles if there are any; empty rows count for nothing. Raises `UserError`
     where a file is missing, there twice, damaged, beyond a bound, or lacks a column.
     """
-    paths = {name: _path(settings.registry, name) for name in FILES}
+    paths = {name: _path(settings, name) for name in FILES}
     sha256 = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()}
     with reading_process(settings) as process:
         entries = {name: process.call(path.name, _read_entries, settings, name, path) for name, path in paths.items()}
     return RegistryFiles(entries, sha256)
 
 
-def _path(folder: Path, name: str) -> Path:
+def _path(settings: Settings, name: str) -> Path:
+    folder = settings.registry
     paths = [folder / f"{name}{suffix}" for suffix in (".csv", ".xlsx") if (folder / f"{name}{suffix}").exists()]
     if len(paths) != 1:
         raise UserError(
-            f"folder {folder}",
+            f"folder {settings.registry_uri or folder}",
             "both " + " and ".join(path.name for path in paths) if paths else f"neither {name}.csv nor {name}.xlsx",
             f"one of {name}.csv and {name}.xlsx",
             "put it there (include/registry holds a first version)" if not paths else "remove one",

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ispeed.arrivals import add_arrivals, read_arrivals
 from ispeed.checks import add_policy, add_source_files, require_passed, run_suite, stop_where_critical
 from ispeed.core import read_staging, require_same
 from ispeed.data_docs import Pages
@@ -52,9 +53,15 @@ def build_reports(settings: Settings, month: Month) -> dict[str, Any]:
         previous = _add_previous(engine, settings, month)
         add_figures(engine)
         add_integrity(engine, policy, month)
+        arrivals = read_arrivals(settings, month)
+        add_arrivals(engine, arrivals)
+        engine.create("asked_body", "report/asked_body.sql")
         with replaced_folder(settings.lake_of("report", month)) as folder:
             n_rows = write_tables(engine, REPORT_TABLES, folder)
-            write_json(folder / "report.json", {"n_rows": n_rows, "core": core, "previous": previous})
+            origins = {kind: arrival.origin for kind, arrival in arrivals.items()}
+            told = {kind: arrival.document.get("told", []) for kind, arrival in arrivals.items()}
+            note = {"n_rows": n_rows, "core": core, "previous": previous, "arrivals": origins, "told": told}
+            write_json(folder / "report.json", note)
     return n_rows
 
 

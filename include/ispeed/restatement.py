@@ -17,6 +17,7 @@ from ispeed.core import require_same
 from ispeed.csv_folder import write_csv
 from ispeed.data_docs import Pages
 from ispeed.database import Database
+from ispeed.delivery import deliver, require_remote_share
 from ispeed.draft import read_draft
 from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import UserError
@@ -55,6 +56,7 @@ def restate(settings: Settings, month: Month, asked: date | None = None) -> dict
     restated = {str(day): _restate_on(settings, database, month, day) for day in days}
     if restated:
         write_share_page(settings, database)
+        deliver(settings)
     return restated
 
 
@@ -72,6 +74,7 @@ def _restate_on(settings: Settings, database: Database, month: Month, day: date)
     lake, share = settings.restated_lake_of(month, day), settings.restated_share_of(month, day)
     with month_lock(settings, month):
         require_share(settings, database)
+        require_remote_share(settings)
         month_revision = _published_revision(settings, database, month)
         with replaced_folder(lake) as folder:
             restated = _build(settings, database, month, day, policy, folder)

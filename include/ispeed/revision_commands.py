@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 
 from ispeed.database import Database
-from ispeed.errors import UserError
+from ispeed.errors import RemoteFault, UserError
 from ispeed.months import Month, parse_day
 from ispeed.revision_diff import diff_revisions
+from ispeed.services import settings_with_connections
 from ispeed.settings import Settings
 from ispeed.workbook.content import count_by_cause
 
@@ -37,13 +39,22 @@ def run_diff(month: Month, first: int | None, last: int | None) -> int:
 
 def run_withdraw(month: Month, revision: int, why: str) -> int:
     """Take a revision back, and say what stands now."""
+    from ispeed.delivery import deliver
     from ispeed.withdrawal import withdraw
 
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     withdraw(settings, month, revision, why)
     current = Database(settings.database_url).current_revision(month)
     print(f"{month} r{revision} is withdrawn: {why}")
     print(f"current revision: r{current}" if current else "no revision of the month stands; latest.json is gone")
+    try:
+        deliver(settings)
+    except RemoteFault as fault:
+        print(
+            f"\n{fault}\n\nit is withdrawn here; to tell the readers of {settings.share_uri}: make deliver",
+            file=sys.stderr,
+        )
+        return DIFFERS
     return OK
 
 

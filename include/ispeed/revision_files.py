@@ -25,6 +25,7 @@ from ispeed.settings import Settings
 from ispeed.tables import REPORT_TABLES
 from ispeed.workbook.book import write_workbook
 from ispeed.workbook.content import Content, count_by_cause
+from ispeed.workbook.returns import write_consolidated
 
 _PERSONAL: Final = ("latitude", "longitude", "location_accuracy_m", "device_model")
 
@@ -43,6 +44,7 @@ def write_files(
     _write_quarantine(engine, settings, content.month, folder / "quarantine.csv")
     Pages.of(settings, content.month).publish(folder / "data-docs", content.checks, is_sample=content.is_sample)
     write_workbook(content, folder / f"bao-cao-ispeed_{policy.province.slug}_{content.month}.xlsx")
+    write_consolidated(content, folder / f"tong-hop-bao-cao_{policy.province.slug}_{content.month}.xlsx")
     write_recipients(folder / FOLDER, content, policy.recipient_groups)
     write_csv(folder / "csv", REPORT_TABLES, content)
     # Last but for the manifest: the page leads to all that is there.

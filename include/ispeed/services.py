@@ -14,13 +14,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ispeed.settings import INCLUDE, PROJECT
+from ispeed.settings import INCLUDE, PROJECT, Settings
 
-DAG_IDS: Final = ("sync_registry", "ingest_measurements", "publish_reports")
+MONTH_DAG_IDS: Final = ("ingest_measurements", "publish_reports")
+# Of these, no month waits for the last three: what is looked for beside it, and what looks after it.
+DAG_IDS: Final = ("sync_registry", *MONTH_DAG_IDS, "collect_returns", "compare_atlas", "watch_months")
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 # The first answers of a server that has just started are late where the machine is busy.
@@ -55,6 +58,19 @@ def airflow_environment(environment: Mapping[str, str] = os.environ) -> dict[str
     }
 
 
+def settings_with_connections() -> Settings:
+    """The settings, for a command that is no task of Airflow's and needs its connections.
+
+    They are found as tasks find them: in the environment, a secrets backend, or Airflow's database.
+    """
+    settings = Settings.from_environment()
+    if any((settings.exports_uri, settings.registry_uri, settings.returns_uri, settings.share_uri)):
+        os.environ.update(airflow_environment())
+        # As Airflow's own commands do: without it, its database is not looked into.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    return settings
+
+
 def free_port(preferred: int = 0) -> int:
     """A port that nothing listens on: `preferred` where it is free."""
     for port in (preferred, 0):
@@ -69,11 +85,31 @@ def free_port(preferred: int = 0) -> int:
     raise ServiceError("no free port")
 
 
-class Services:
-    """The four services, running inside a `with` block. Everything they print goes to `logs/<name>-<service>.log`."""
+@dataclass(frozen=True)
+class Command:
+    """How a service is started, and the environment that it, and no other, has."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], logs: Path, port: int = 0) -> None:
-        self.name, self.logs = name, logs
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+class Services:
+    """The four services, running inside a `with` block. Everything they print goes to `logs/<name>-<service>.log`.
+
+    With `commands`, these are started, in order, in place of the four, on metadata that is there already. `login` is
+    whose calls of the API are made, with the password, where it is not the user that the API server makes up.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        logs: Path,
+        port: int = 0,
+        commands: Mapping[str, Command] | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
+        self.name, self.logs, self._commands, self._login = name, logs, commands, login
         self.port = free_port(port)
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.environment = {
@@ -95,11 +131,10 @@ class Services:
     def __enter__(self) -> Self:
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            self.airflow("db", "migrate")
-            self._start("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port))
-            self._start("scheduler", "scheduler", "--skip-serve-logs")
-            self._start("dag-processor", "dag-processor")
-            self._start("triggerer", "triggerer", "--skip-serve-logs")
+            if self._commands is None:
+                self.airflow("db", "migrate")
+            for service, command in (self._four() if self._commands is None else self._commands).items():
+                self._start(service, command)
             self._wait_until_ready()
         except BaseException:
             self.stop()
@@ -125,11 +160,14 @@ class Services:
 
     @property
     def token(self) -> str:
-        """A bearer token of the page's user `admin`."""
+        """A bearer token of the page's user `admin`, or of the login that was given."""
         if self._token is None:
-            login = {"username": "admin", "password": self.password}
-            self._token = str(self.request("POST", "/auth/token", login)["access_token"])
+            self._token = self.token_of(*(self._login or ("admin", self.password)))
         return self._token
+
+    def token_of(self, user: str, password: str) -> str:
+        """A bearer token of one user. Raises `ServiceError` where the password is not theirs."""
+        return str(self.request("POST", "/auth/token", {"username": user, "password": password})["access_token"])
 
     def airflow(self, *arguments: str) -> str:
         """Run one command of Airflow's command line; its output is returned and appended to the log.
@@ -195,11 +233,36 @@ class Services:
             process.wait()
         self._processes.clear()
 
-    def _start(self, service: str, *arguments: str) -> None:
+    def kill(self, service: str) -> None:
+        """End a service at once, as a machine does that loses its power, and count on it no more."""
+        process = self._processes.pop(service)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    @property
+    def running(self) -> list[str]:
+        return list(self._processes)
+
+    def pid(self, service: str) -> int:
+        return self._processes[service].pid
+
+    def _four(self) -> dict[str, Command]:
+        arguments = {
+            "api-server": ("--host", LOOPBACK, "--port", str(self.port)),
+            "scheduler": ("--skip-serve-logs",),
+            "dag-processor": (),
+            "triggerer": ("--skip-serve-logs",),
+        }
+        return {
+            service: Command((sys.executable, "-m", "airflow", service, *options), self.environment)
+            for service, options in arguments.items()
+        }
+
+    def _start(self, service: str, command: Command) -> None:
         with self.log_of(service).open("wb") as log:
             self._processes[service] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *arguments],
-                env=self.environment,
+                command.arguments,
+                env=command.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ispeed.database import Database
+from ispeed.delivery import deliver, require_remote_share
 from ispeed.draft import Draft, read_draft, read_draft_tables
 from ispeed.lake import month_lock, write_json
 from ispeed.months import Month
@@ -23,12 +24,14 @@ from ispeed.shared_folder import put_revision, require_folder, require_share, wr
 def publish(settings: Settings, month: Month) -> dict[str, Any]:
     """Publish the month's draft as its next revision: folder, reports database, `latest.json`, the page of all months.
 
+    Where the share is on SFTP or S3, it is published to the lake's copy of it, and delivered from there.
     An unchanged month publishes nothing new. Returns month, revision, path and whether it is new. A run killed at any
     point leaves what was published; the next run takes up from there.
     """
     database = Database(settings.database_url)
     with month_lock(settings, month):
         require_share(settings, database)
+        require_remote_share(settings)
         draft = read_draft(settings, month)
         folder = settings.share_of(month) / f"r{draft.revision}"
         published = database.publication(month)
@@ -44,6 +47,7 @@ def publish(settings: Settings, month: Month) -> dict[str, Any]:
         remove_superseded(settings, database, month, days, utc_now())
     # What is published stands, also where this fails: the next run writes it again.
     write_share_page(settings, database)
+    deliver(settings)
     return {
         "month": str(month),
         "revision": draft.revision,

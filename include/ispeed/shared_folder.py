@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -81,18 +81,26 @@ def put_revision(files: Path, folder: Path, transaction: Callable[[str], Abstrac
     something of somebody else's stands in the place; nothing is then published.
     """
     with writing_to_share(folder):
+        missing = [place for place in (folder.parent, *folder.parent.parents) if not place.exists()]
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _let_read(missing)
         _remove_unfinished(folder)
         new = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{folder.name}-", dir=folder.parent))
         try:
             shutil.copytree(files, new, dirs_exist_ok=True)
-            new.chmod(0o755)
+            _let_read((new, *new.rglob("*")))
             sync_folder(new)
             with transaction(hashlib.sha256((new / "manifest.json").read_bytes()).hexdigest()):
                 os.rename(new, folder)
                 sync_folder(folder.parent)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def _let_read(paths: Iterable[Path]) -> None:
+    """Everybody may read what is published, and nobody but the pipeline write it, whatever its umask."""
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _remove_unfinished(folder: Path) -> None:

@@ -141,7 +141,9 @@ def finish_staging(settings: Settings, month: Month) -> dict[str, Any]:
             inputs = staging_inputs(contract, landing)
             # What a revision was read by is kept, so that it can be made anew.
             write_file(settings.lake / "contracts" / f"{contract.fingerprint}.yaml", settings.source.read_bytes())
-            write_json(new / "staging.json", {"files": files, "constants": dict(contract.constants), "inputs": inputs})
+            note = {"files": files, "constants": dict(contract.constants), "inputs": inputs}
+            # Beside the inputs: under another key, devices have other hashes and every figure is the same.
+            write_json(new / "staging.json", note | {"device_key": settings.device_key_id})
         _remove_others(folder, set(parts.values()))
     return files
 

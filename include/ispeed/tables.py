@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-ColumnType = Literal["text", "integer", "double", "date", "timestamp"]
+ColumnType = Literal["text", "integer", "double", "date", "timestamp", "boolean"]
 
 METRICS: Final = {
     "download_mbps": ("Download", "Tải xuống (Mbps)"),
@@ -334,6 +334,93 @@ REPORT_INTEGRITY_MONTH: Final = _table(
     ),
     _text("evidence", "The counts behind the value", "Số liệu làm căn cứ"),
 )
+REPORT_RETURN_MONTH: Final = _table(
+    "report_return_month",
+    "The bodies' own returns: every body that is asked, returned or not; empty where no return came in for the month",
+    ("organisation_code",),
+    _text(
+        "organisation_code", "Organisation code, or that of the commune whose People's Committee it is", "Mã cơ quan"
+    ),
+    _text("organisation_name", "Name of the body", "Cơ quan, đơn vị"),
+    _text(
+        "organisation_kind",
+        "department, district, commune, youth_union, school or other",
+        "Loại cơ quan",
+        ("department", "district", "commune", "youth_union", "school", "other"),
+    ),
+    _text(
+        "state",
+        "returned (in time), late, or missing (no return that counts so far)",
+        "Tình trạng báo cáo",
+        ("returned", "late", "missing"),
+    ),
+    _count("headcount", "Staff, as the body states", "Tự báo cáo: số người"),
+    _count("n_installed", "Staff who installed the app, as the body states", "Tự báo cáo: đã cài đặt"),
+    _count(
+        "n_measured",
+        "Staff who measured at least once in the month, as the body states",
+        "Tự báo cáo: đã đo",
+    ),
+    _number("installed_share", "n_installed divided by headcount (0 to 1)", "Tự báo cáo: tỷ lệ cài đặt"),
+    _number("measured_share", "n_measured divided by headcount (0 to 1)", "Tự báo cáo: tỷ lệ đo"),
+    _count("registry_headcount", "Staff, as the registry has it", "Số người theo danh mục"),
+    _count("n_measurements", "Accepted mobile measurements with the codes that the body holds", "Lượt đo theo mã"),
+    _count("n_devices", "Distinct devices of these measurements", "Thiết bị theo mã"),
+    Column("submitted_at", "timestamp", "When the return that counts was submitted (UTC)", "Gửi lúc (UTC)"),
+    Column("is_late", "boolean", "Whether it was submitted after the deadline", "Gửi muộn"),
+    _text("source_file", "Name of the file that counts", "Tệp báo cáo"),
+)
+REPORT_ATLAS_MONTH: Final = _table(
+    "report_atlas_month",
+    "VNNIC's published figures beside ours; empty where none were fetched for the month",
+    ("network", "level", "code"),
+    NETWORK,
+    _text("level", "province or commune", "Cấp", ("province", "commune")),
+    _text("code", "Province or commune code", "Mã đơn vị"),
+    _text("name", "Name of the province, or of the commune with its kind; blank where the registry has none", "Đơn vị"),
+    _count("atlas_n_samples", "Samples, as VNNIC publishes them", "Số mẫu (VNNIC)"),
+    *COUNTS,
+    *(
+        column
+        for metric, (metric_name, metric_heading) in METRICS.items()
+        for column in (
+            _number(
+                f"atlas_{metric}_median",
+                f"{metric_name}: median that VNNIC publishes",
+                metric_heading.replace(" (", " VNNIC ("),
+                UNITS[metric],
+            ),
+            _number(
+                f"{metric}_median",
+                f"{metric_name} over representative samples: median, ours",
+                metric_heading.replace(" (", " trung vị ("),
+                UNITS[metric],
+            ),
+            _number(
+                f"{metric}_difference",
+                f"{metric_name}: ours minus VNNIC's",
+                metric_heading.replace(" (", " chênh lệch ("),
+                UNITS[metric],
+            ),
+        )
+    ),
+    *(column for column in SPEEDS if column.name in ("download_mbps_ci_low", "download_mbps_ci_high")),
+    _text(
+        "likely_cause",
+        "Where there is a difference in download, what the two can differ by: within_interval (VNNIC's median lies in "
+        "our 95 % interval: chance will do), other_measurements (VNNIC has more samples than we have measurements, or "
+        "fewer than we have devices), other_method (another window, filter or normalisation)",
+        "Vì sao có thể khác",
+        ("within_interval", "other_measurements", "other_method"),
+    ),
+    _text(
+        "reason",
+        "Why there is no difference: not_in_registry (VNNIC's code is none of the month), atlas_no_figure (VNNIC has "
+        "too few samples to publish), or why ours is blank: no_samples, below_publish_minimum, too_few_devices",
+        "Lý do không so sánh",
+        ("not_in_registry", "atlas_no_figure", "no_samples", "below_publish_minimum", "too_few_devices"),
+    ),
+)
 
 REPORT_TABLES: Final = (
     REPORT_COMMUNE_MONTH,
@@ -344,6 +431,8 @@ REPORT_TABLES: Final = (
     REPORT_PROVINCE_MONTH,
     REPORT_QUALITY_MONTH,
     REPORT_INTEGRITY_MONTH,
+    REPORT_RETURN_MONTH,
+    REPORT_ATLAS_MONTH,
 )
 REPORT_COMMUNE_RESTATED: Final = _table(
     "report_commune_restated",

@@ -30,6 +30,9 @@ STATUS: Final = {
     "no_target": "M",
     "not_handed_on": "M",
     "no_headcount": "O",
+    "not_returned": "O",
+    "not_in_registry": "M",
+    "atlas_no_figure": "L",
 }
 TOTAL, NOT_APPLICABLE = "_T", "_Z"
 # How a key of ours is called here, what it is where a table does not have it, and what it holds.
@@ -42,6 +45,7 @@ _DIMENSIONS: Final = {
     "technology": ("TECHNOLOGY", TOTAL, "2G, 3G, 4G, 5G, WiFi or Cố định", "Công nghệ"),
     "operator": ("OPERATOR", TOTAL, "Brand of the operators registry", "Nhà mạng"),
     "referral_code": ("REFERRAL_CODE", TOTAL, "Referral code entered in the app", "Mã giới thiệu"),
+    "level": ("LEVEL", NOT_APPLICABLE, "province or commune: what VNNIC publishes a figure of", "Cấp"),
     "organisation_code": ("ORGANISATION", TOTAL, "Organisation that holds the codes", "Cơ quan, đơn vị"),
     "source_file": ("SOURCE_FILE", TOTAL, "Name of the export file", "Tệp nguồn"),
     "outcome": ("OUTCOME", NOT_APPLICABLE, "raw, accepted, quarantined or flagged", "Kết quả"),
@@ -131,12 +135,17 @@ def tidy_rows(
 def _dimension(table: Table, row: Row, key: str, province_code: str) -> object:
     if key in table.key:
         return row[key] if row[key] != "" else NOT_APPLICABLE
-    return province_code if key == "commune_code" else _DIMENSIONS[key][1]
+    if key == "commune_code":
+        # VNNIC's places have one key for both levels.
+        return row["code"] if "code" in table.key else province_code
+    return _DIMENSIONS[key][1]
 
 
 def _name(column: Column) -> tuple[str, str]:
     """What a column tells, and which statistic of it: download_mbps and median of download_mbps_median."""
     for metric in METRICS:
+        if column.name.startswith(f"atlas_{metric}_"):
+            return metric, "atlas_median"
         if column.name.startswith(f"{metric}_"):
             return metric, column.name.removeprefix(f"{metric}_")
     return column.name, "count" if column.type == "integer" else "ratio"
@@ -151,6 +160,10 @@ def _decimals(column: Column) -> int | None:
 def _why(row: Row, name: str) -> str:
     """Why a figure is blank, in the word that stands beside it, or in one of ours where nothing does."""
     reason = str(row.get("reason") or "")
+    if row.get("state") == "missing" and name != "registry_headcount":
+        return "not_returned"
+    if name == "registry_headcount" or (name in ("installed_share", "measured_share") and "state" in row):
+        return "no_headcount"
     if name in ("headcount", "n_measurements_per_head", "staff_share_at_most"):
         return "no_headcount"
     if name == "n_measurements_earlier":

@@ -16,6 +16,7 @@ from ispeed.text import fold
 
 Row = dict[str, Any]
 # What each table's rows are cells of, as in `cell_listed`; `outcome` and `code` are not cells of measurements there.
+# What bodies returned and VNNIC published has no rows behind it; our figures beside it stand in the other tables.
 CELLS: Final = {
     "report_commune_month": "commune",
     "report_commune_technology_month": "commune_technology",
@@ -83,7 +84,7 @@ class Cell:
 
 def traced_columns(table: Table) -> list[str]:
     """The columns of a table that rows of the export are behind."""
-    return [name for name in table.column_names if name in _TRACED]
+    return [name for name in table.column_names if name in _TRACED and table.name in CELLS]
 
 
 def find_cell(
@@ -100,7 +101,7 @@ def find_cell(
 
     Letters of a key may be large or small where that leaves one row. Raises `UserError` naming what there is.
     """
-    tables = {found.name: found for found in (*REPORT_TABLES, *RESTATED_TABLES)}
+    tables = {found.name: found for found in (*REPORT_TABLES, *RESTATED_TABLES) if found.name in CELLS}
     if table not in tables:
         raise _unknown("TABLE", table, list(tables), "report tables")
     found = tables[table]

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import yaml
 
+from ispeed.arrivals import copy_arrivals
 from ispeed.checks import check_staging
 from ispeed.contracts import read_contract
 from ispeed.core import build_core
@@ -108,6 +109,8 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
         lake=scratch / "lake",
         share=scratch / "share",
         exports=scratch / "exports",
+        # What is made anew is compared, and goes nowhere.
+        share_uri="",
         database_url=f"sqlite:///{scratch}/reports.sqlite",
         source=_contract(settings, manifest["origin"]["inputs"]["contract"]),
         policy=scratch / "policy.yaml",
@@ -117,6 +120,7 @@ def _scratch_settings(settings: Settings, month: Month, manifest: Mapping[str, A
     rebuilt.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
     _copy_landing(settings, rebuilt, month, manifest)
     _copy_registry(settings, rebuilt, manifest["origin"]["registry"]["version"])
+    copy_arrivals(settings, rebuilt, month, manifest["origin"])
     write_file(rebuilt.share / MARKER, b"")
     # A revision tells what differs from the one before it.
     for before in settings.share_of(month).glob("r*/manifest.json"):
@@ -215,8 +219,18 @@ def _other_origin(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> Iter
     """What the two were made from that is not the same: mostly other code."""
     for part in ("origin", "versions"):
         for name in sorted(manifest[part].keys() | again[part].keys()):
-            if manifest[part].get(name) != again[part].get(name):
+            if name == "device_key":
+                yield from _other_key(manifest[part].get(name), again[part].get(name))
+            elif manifest[part].get(name) != again[part].get(name):
                 yield f"made from other {name}" + (" than the code here" if name in ("rules", "version") else "")
+
+
+def _other_key(published: str | None, here: str | None) -> Iterator[str]:
+    if published and published != here:
+        yield (
+            f"made under device key {published}, and here it is {here}: every figure must be equal all the same; only "
+            "which devices are new beside the months before (a warning of month_drift) needs the key of then"
+        )
 
 
 def _differences(folder: Path, manifest: Mapping[str, Any], files: Path, again: Mapping[str, Any]) -> Iterator[str]:
@@ -229,8 +243,12 @@ def _differences(folder: Path, manifest: Mapping[str, Any], files: Path, again: 
         elif old[path] != new[path]:
             yield f"{path}{_first_difference(folder / path, files / path)}"
     manifests = (folder / "manifest.json", files / "manifest.json")
-    if old == new and _sha256(manifests[0]) != _sha256(manifests[1]):
+    if old == new and _but_for_key(manifest) != _but_for_key(again):
         yield f"manifest.json{_first_difference(*manifests)}"
+
+
+def _but_for_key(manifest: Mapping[str, Any]) -> str:
+    return json.dumps({**manifest, "origin": {**manifest["origin"], "device_key": None}})
 
 
 def _first_difference(published: Path, rebuilt: Path) -> str:

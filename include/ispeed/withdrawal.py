@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ispeed.database import Database
+from ispeed.delivery import require_remote_share
 from ispeed.engine import Row
 from ispeed.errors import UserError
 from ispeed.lake import month_lock, write_file
@@ -29,8 +30,8 @@ NOTE: Final = "THU-HOI.txt"
 def withdraw(settings: Settings, month: Month, revision: int, why: str, boundaries_day: date | None = None) -> Row:
     """Take a published revision back. Its files and rows stay, marked; the newest other one becomes current.
 
-    Returns what the reports database says of it now. Raises `UserError` where there is no such revision, where it is
-    withdrawn already, or where no reason is given.
+    A share on SFTP or S3 is told by `delivery.deliver`. Returns what the reports database says of it now. Raises
+    `UserError` where there is no such revision, where it is withdrawn already, or where no reason is given.
     """
     if not why.strip():
         raise UserError(f"month {month}", "no reason", "why the revision is withdrawn", 'give it: WHY="…"')
@@ -38,6 +39,7 @@ def withdraw(settings: Settings, month: Month, revision: int, why: str, boundari
     share = settings.restated_share_of(month, boundaries_day) if boundaries_day else settings.share_of(month)
     with month_lock(settings, month):
         require_share(settings, database)
+        require_remote_share(settings)
         publications = {row["revision"]: row for row in database.publications(month, boundaries_day)}
         if revision not in publications:
             known = ", ".join(f"r{number} ({row['state']})" for number, row in publications.items())

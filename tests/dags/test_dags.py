@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, PartitionedAssetTimetable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from ispeed.airflow import CORE_MEASUREMENT
+from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS
 from ispeed.dag_pages import dags_page
 from ispeed.services import DAG_IDS
 from ispeed.settings import INCLUDE, PROJECT
@@ -21,7 +22,10 @@ from ispeed.settings import INCLUDE, PROJECT
 STEPS = {
     "sync_registry": ["sync_registry"],
     "ingest_measurements": ["wait_for_export", "land", "stage_files", "finish_staging", "check_staging", "build_core"],
+    "collect_returns": ["publish_forms", "wait_for_returns", "announce_returns"],
+    "compare_atlas": ["ask_atlas", "announce_atlas"],
     "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
+    "watch_months": ["leave_heartbeat", "watch_deadlines", "remind_bodies"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)
@@ -78,8 +82,34 @@ def test_the_schedules_are_those_of_the_design(dags: dict[str, DAG]) -> None:
     assert dags["ingest_measurements"].timetable == CronPartitionTimetable(
         "0 3 3 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
     )
-    assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT)
+    assert dags["compare_atlas"].timetable == CronPartitionTimetable(
+        "0 4 8 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
+    )
+    assert dags["publish_reports"].timetable == PartitionedAssetTimetable(assets=CORE_MEASUREMENT | RETURNS | ATLAS)
+    assert dags["collect_returns"].timetable == CronPartitionTimetable(
+        "30 2 1 * *", timezone="Asia/Ho_Chi_Minh", run_offset=-1, key_format="%Y-%m"
+    )
+    assert dags["collect_returns"].task_dict["announce_returns"].outlets == [RETURNS]
+    assert dags["compare_atlas"].task_dict["announce_atlas"].outlets == [ATLAS]
     assert dags["ingest_measurements"].task_dict["build_core"].outlets == [CORE_MEASUREMENT]
+
+
+def test_months_are_watched_every_morning(dags: dict[str, DAG]) -> None:
+    assert dags["watch_months"].timetable == CronTriggerTimetable("0 8 * * *", timezone="Asia/Ho_Chi_Minh")
+
+
+def test_only_where_it_is_asked_for_a_month_waits_for_a_word_before_it_is_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ISPEED_APPROVAL", "1")
+    monkeypatch.setenv("ISPEED_APPROVAL_HOURS", "48")
+    bag = DagBag(PROJECT / "dags" / "publish_reports.py")
+    assert bag.import_errors == {}
+    steps = bag.dags["publish_reports"].task_dict
+    assert list(steps) == ["build_reports", "check_reports", "write_workbooks", "approve_month", "publish", "restate"]
+    assert steps["approve_month"].upstream_task_ids == {"write_workbooks"}
+    assert steps["approve_month"].downstream_task_ids == {"publish"}
+    assert steps["approve_month"].response_timeout == timedelta(hours=48)
 
 
 def test_a_backfill_of_three_months_makes_the_keys_of_just_these(dags: dict[str, DAG]) -> None:
@@ -134,7 +164,7 @@ def test_reading_a_dag_file_imports_little_more_than_a_dag_with_one_task_does(tm
         more = modules_of(file.read_text(encoding="utf-8"), tmp_path) - known
         ours = {name for name in more if name.split(".")[0] == "ispeed"}
         assert ours - {"ispeed"} == {
-            f"ispeed.{name}" for name in ("airflow", "errors", "exports", "months", "settings")
+            f"ispeed.{name}" for name in ("airflow", "errors", "exports", "months", "return_folder", "settings")
         }
         # What our base classes are made of; pydantic is what Airflow makes its own of.
         airflows = {name for name in more if name.startswith(("airflow.triggers", "airflow.sdk.bases", "pydantic."))}

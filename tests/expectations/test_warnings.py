@@ -128,6 +128,7 @@ def test_each_rule_that_a_row_earns_is_tripped_here(published: Published) -> Non
         "future_timestamp": "a file that was received before its own month cannot be made here",
         "Dòng cách ly nào cũng giữ được nội dung gốc": "nothing loses a text",
         **{rule.description_vi: "test_drift.py" for rule in read_suite("month_drift")},
+        **{rule.description_vi: "test_month_returns.py" for rule in read_suite("report_return_month")},
         **dict.fromkeys(
             ("located_by_coordinates", "outside_boundaries", "location_mismatch", "code_location_mismatch"),
             "test_place_three_ways.py, with boundaries",

@@ -128,7 +128,12 @@ def wide_figures(folder: Path, tables: Sequence[Table]) -> dict[tuple[str, ...],
 def tidy_figures(folder: Path, tables: Sequence[Table]) -> dict[tuple[str, ...], str]:
     """The same of the tidy file, with its words put back into ours."""
     by_name = {table.name: table for table in tables}
-    words = {"commune_code": "REF_AREA", "organisation_code": "ORGANISATION", "origin_code": "ORIGIN_AREA"}
+    words = {
+        "commune_code": "REF_AREA",
+        "organisation_code": "ORGANISATION",
+        "origin_code": "ORIGIN_AREA",
+        "code": "REF_AREA",
+    }
     found: dict[tuple[str, ...], str] = {}
     for row in read(folder / "tidy.csv"):
         table = by_name[row["TABLE"]]

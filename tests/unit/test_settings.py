@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from ispeed.engine import open_engine
 from ispeed.errors import UserError
-from ispeed.settings import Settings
+from ispeed.months import Month
+from ispeed.settings import INCLUDE, Settings
 
 
 def test_everything_lies_under_var_where_nothing_is_set(tmp_path: Path) -> None:
@@ -36,3 +38,52 @@ def test_the_memory_of_a_task_is_a_setting_that_the_engine_keeps_to(tmp_path: Pa
     settings = Settings.from_environment(environment | {"ISPEED_MEMORY_BYTES": "256000000"})
     with open_engine(settings.memory_bytes) as engine:
         assert engine.value("select current_setting('memory_limit')") == "244.1 MiB"
+
+
+def test_what_is_elsewhere_has_its_copy_in_the_lake(tmp_path: Path) -> None:
+    places = {"exports": "s3://ispeed_s3@bucket/a b/exports/", "share": "sftp://ispeed_sftp@/srv/chia sẻ"}
+    addresses = {f"ISPEED_{name.upper()}": address for name, address in places.items()}
+    settings = Settings.from_environment({"ISPEED_VAR": str(tmp_path), **addresses})
+    assert settings.exports_of(Month(2024, 10)) == tmp_path / "lake" / "incoming" / "exports" / "2024-10"
+    assert settings.export_place(Month(2024, 10)) == "s3://ispeed_s3@bucket/a b/exports/2024-10"
+    assert (settings.share, settings.share_uri) == (tmp_path / "lake" / "share", places["share"])
+    assert (settings.registry, settings.registry_uri) == (tmp_path / "registry", "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3://bucket/exports",
+        "s3://me:SECRET@bucket/exports",
+        "sftp://me:SECRET@host/srv",
+        "sftp://ispeed_sftp@host/srv",
+        "gs://ispeed@bucket/exports",
+        "s3://ispeed@/exports",
+        "sftp://ispeed@/srv/../etc",
+        "s3://ispeed@bucket/a\nb",
+        "file:///srv/exports",
+    ],
+)
+def test_an_address_without_a_connection_or_with_a_password_is_refused_and_not_repeated(
+    tmp_path: Path, value: str
+) -> None:
+    with pytest.raises(UserError, match="setting ISPEED_EXPORTS") as error:
+        Settings.from_environment({"ISPEED_VAR": str(tmp_path), "ISPEED_EXPORTS": value})
+    assert "SECRET" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["ISPEED_LAKE", "ISPEED_SOURCE", "ISPEED_POLICY", "ISPEED_BOUNDARIES"])
+def test_what_must_be_here_takes_no_address(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"setting {name}[\s\S]*ISPEED_SHARE may be addresses"):
+        Settings.from_environment({"ISPEED_VAR": str(tmp_path), name: "s3://ispeed_s3@bucket/x"})
+
+
+def test_only_the_modules_of_makes_commands_and_of_folders_elsewhere_know_airflow() -> None:
+    def imports_airflow(path: Path) -> bool:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        return any(name.split(".")[0] == "airflow" for name in names)
+
+    found = {path.name for path in (INCLUDE / "ispeed").rglob("*.py") if imports_airflow(path)}
+    assert found == {"airflow.py", "dag_pages.py", "month_run.py", "remote_folder.py"}

@@ -17,7 +17,14 @@ from ispeed.csv_folder import uncsv_cell
 from ispeed.tables import REPORT_TABLES, RESTATED_TABLES
 from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.marks import CHANGE_SIGNS
-from ispeed.workbook.wording import ATTRIBUTIONS, HOLDER_KINDS, NETWORKS, ORGANISATION_KINDS
+from ispeed.workbook.wording import (
+    ATLAS_LEVELS,
+    ATTRIBUTIONS,
+    HOLDER_KINDS,
+    NETWORKS,
+    ORGANISATION_KINDS,
+    RETURN_STATES,
+)
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,18 @@ class _Shown:
     key: tuple[str, ...]
     network: str | None = "mobile"
     all_rows: bool = True
+    # A report of the same key, whose columns stand among its own.
+    beside: str = ""
 
 
 _TABLES: Final[Mapping[str, _Shown]] = {
     "phu_luc_i": _Shown("report_commune_month", ("commune_code",)),
     "tien_do_mau": _Shown("report_commune_month", ("commune_code",)),
     "phu_luc_ii": _Shown("report_referral_code_month", ("referral_code",)),
-    "co_quan_don_vi": _Shown("report_organisation_month", ("organisation_code",)),
+    "co_quan_don_vi": _Shown("report_organisation_month", ("organisation_code",), beside="report_return_month"),
+    "theo_co_quan": _Shown("report_return_month", ("organisation_code",), None),
     "nha_mang": _Shown("report_operator_month", ("network", "operator", "technology"), None),
+    "doi_chieu_vnnic": _Shown("report_atlas_month", ("network", "level", "code"), None),
     "dau_hieu_bat_thuong": _Shown("report_integrity_month", ("referral_code", "indicator"), None, False),
     "theo_dia_gioi": _Shown("report_commune_restated", ("commune_code",)),
     "nguon_goc_so_lieu": _Shown(
@@ -52,9 +63,11 @@ _HEADINGS: Final = {
 # What readers see in place of a code, by column.
 _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "network": NETWORKS,
+    "level": ATLAS_LEVELS,
     "holder_kind": HOLDER_KINDS,
     "organisation_kind": ORGANISATION_KINDS,
     "attribution": ATTRIBUTIONS,
+    "state": RETURN_STATES,
     "operator": {"unknown": "Không xác định", "": "Không xác định"},
     "indicator": {name: sign.name for name, sign in SIGNS.items()},
     "change_sign": {name: mark.text for name, mark in CHANGE_SIGNS.items()},
@@ -76,6 +89,8 @@ def equals_csv(book: OpenedBook) -> Iterator[Found]:
 def _compare(area: Area, shown: _Shown, folder: Path) -> Iterator[Found]:
     rows = [row for row in _read(folder / f"{shown.report}.csv") if shown.network in (None, row.get("network"))]
     columns = [_HEADINGS[shown.report].get(heading) for heading in area.headings]
+    if shown.beside and (folder / f"{shown.beside}.csv").exists():
+        columns = _add_beside(area, shown, folder, rows, columns)
     expected = {tuple(_worded(row, column) for column in shown.key): row for row in rows}
     name = area.sheet.title
     if not set(shown.key) <= set(columns):
@@ -102,6 +117,18 @@ def _compare(area: Area, shown: _Shown, folder: Path) -> Iterator[Found]:
         yield Found(name, area.table.ref, f"{met} rows of the csv", f"all {len(rows)}")
 
 
+def _add_beside(
+    area: Area, shown: _Shown, folder: Path, rows: list[dict[str, str]], columns: list[str | None]
+) -> list[str | None]:
+    """Add the other report's columns to the rows; the columns of the workbook's table, those among them too."""
+    names = {heading: f"{shown.beside}.{name}" for heading, name in _HEADINGS[shown.beside].items()}
+    others = {tuple(row[name] for name in shown.key): row for row in _read(folder / f"{shown.beside}.csv")}
+    for row in rows:
+        other = others.get(tuple(row[name] for name in shown.key), {})
+        row |= {name: other.get(name.rpartition(".")[2], "") for name in names.values()}
+    return [column or names.get(heading) for column, heading in zip(columns, area.headings, strict=True)]
+
+
 def _equal(cell: Cell, row: Mapping[str, str], column: str) -> bool:
     value, told = cell.value, row[column]
     if isinstance(value, (datetime, date)):
@@ -119,7 +146,7 @@ def _equal(cell: Cell, row: Mapping[str, str], column: str) -> bool:
 
 
 def _worded(row: Mapping[str, str], column: str) -> str:
-    return _WORDS.get(column, {}).get(row[column], row[column])
+    return _WORDS.get(column.rpartition(".")[2], {}).get(row[column], row[column])
 
 
 def _read(path: Path) -> list[dict[str, str]]:

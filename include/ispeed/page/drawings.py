@@ -110,13 +110,16 @@ def _free_place(
             x = min(max(middle[0] + across, half + 3), width - half - 3)
             y = min(max(middle[1] + down, rise + 3), height - 5)
             box = (x - half, y - rise, x + half, y + 3)
-            hidden = sum(
-                max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
-                * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
-                for other in taken
-            )
             far = min(abs(x - px) + abs(y - py) for px, py in places)
-            cost = hidden + 0.5 * far + 0.2 * (abs(across) + abs(down))
+            cost = 0.5 * far + 0.2 * (abs(across) + abs(down))
+            # What it hides can only add to that, and takes long to count.
+            if best is not None and cost >= best[0] - 1e-6:
+                continue
+            cost += sum(
+                (min(box[2], other[2]) - max(box[0], other[0])) * (min(box[3], other[3]) - max(box[1], other[1]))
+                for other in taken
+                if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+            )
             if best is None or cost < best[0] - 1e-6:
                 best = (cost, x, y, box)
     if best is None:

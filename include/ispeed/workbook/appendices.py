@@ -11,8 +11,8 @@ from xlsxwriter.utility import xl_cell_to_rowcol, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from ispeed.workbook.content import Content, Row
-from ispeed.workbook.fields import figure_fields, heading_of, mix_field, report_field
-from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_IN_REGISTRY, text_or
+from ispeed.workbook.fields import figure_fields, heading_of, mix_field, report_field, return_fields, state_of
+from ispeed.workbook.marks import NO_HEADCOUNT, NO_TEXT, NOT_ASKED, NOT_IN_REGISTRY, text_or
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import (
     FIRST_SHEET,
@@ -154,6 +154,7 @@ def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> Non
             alphabetical(row["organisation_name"]),
         ),
     )
+    reported = _reported_fields(content)
     heading = Heading(
         "co_quan_don_vi",
         f"KẾT QUẢ ĐO BĂNG RỘNG DI ĐỘNG CỦA CÁC CƠ QUAN, ĐƠN VỊ THÁNG {month_text(content.month)}",
@@ -171,12 +172,31 @@ def lay_organisations(sheet: Worksheet, styles: Styles, content: Content) -> Non
             lambda row: ORGANISATION_KINDS.get(str(row["organisation_kind"])) or text_or(row["organisation_kind"]),
         ),
         report_field(table, "headcount", 56, "count", lambda row: _known(row, "headcount")),
+        *reported,
         report_field(table, "n_measurements_per_head", 66, "speed", lambda row: _known(row, "n_measurements_per_head")),
         report_field(table, "staff_share_at_most", 66, "share", lambda row: _known(row, "staff_share_at_most")),
         *figure_fields(table, content.policy, without=("n_missing_to_assess", "download_mbps_mean")),
-        mix_field(table),
+        # A page has room for one of them; the mix stands in the csv files.
+        *([] if reported else [mix_field(table)]),
     ]
     lay_table_sheet(sheet, styles, content, heading, fields, rows, frozen_columns=3)
+
+
+def _reported_fields(content: Content) -> list[Field[Row]]:
+    """What each organisation reported itself, in months in which returns came in."""
+    returns = {row["organisation_code"]: row for row in content.rows("report_return_month")}
+    if not returns:
+        return []
+
+    def beside(field: Field[Row]) -> Field[Row]:
+        def value(row: Row) -> object:
+            found = returns.get(row["organisation_code"])
+            return NOT_ASKED if found is None else field.value(found)
+
+        return replace(field, value=value)
+
+    state = report_field("report_return_month", "state", 62, "centre", state_of)
+    return [beside(field) for field in (state, *return_fields())]
 
 
 def commune_order(row: Row) -> tuple[str, tuple[list[int], str], str]:

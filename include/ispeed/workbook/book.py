@@ -1,4 +1,7 @@
-"""The provincial workbook of a month: ten sheets, written by XlsxWriter, the same bytes from the same content."""
+"""The provincial workbook of a month, written by XlsxWriter, the same bytes from the same content.
+
+It has ten sheets, and one more where the month has figures of VNNIC's.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from xml.sax.saxutils import escape
 from xlsxwriter import Workbook
 
 from ispeed.workbook.appendices import lay_appendix_one, lay_appendix_two, lay_organisations, lead_back
+from ispeed.workbook.atlas import SHEET as ATLAS_SHEET
+from ispeed.workbook.atlas import has_atlas, lay_atlas
 from ispeed.workbook.changes import lay_changes
 from ispeed.workbook.content import Change, CheckLine, Content, Row, SourceFile, WorkbookPolicy
 from ispeed.workbook.integrity import lay_integrity
@@ -39,6 +44,8 @@ SHEETS: Final = (
     "Phương pháp",
     "Thay đổi",
 )
+# What a sheet comes after where the month has something for it.
+_AFTER: Final = "Nhà mạng"
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -46,14 +53,17 @@ def write_workbook(content: Content, path: Path) -> None:
     """Write the month's workbook to `path`, whose folder must exist."""
     memory = BytesIO()
     book = open_book(memory, content)
-    sheets = {name: book.add_worksheet(name) for name in SHEETS}
+    details = _details(content)
+    sheets = {name: book.add_worksheet(name) for name in (SHEETS[0], *(name for name, _ in details))}
     styles = Styles(book)
     where = lay_appendix_one(sheets["Phụ lục I"], styles, content)
-    blocks = lay_overview(book, sheets["Tổng quan"], styles, content, _details(content), where)
+    blocks = lay_overview(book, sheets["Tổng quan"], styles, content, details, where)
     lead_back(sheets["Phụ lục I"], styles, where, blocks.district_rows)
     lay_appendix_two(sheets["Phụ lục II"], styles, content)
     lay_organisations(sheets["Cơ quan đơn vị"], styles, content)
     lay_operators(book, sheets["Nhà mạng"], styles, content, blocks.operators)
+    if has_atlas(content):
+        lay_atlas(sheets[ATLAS_SHEET], styles, content)
     lay_progress(book, sheets["Tiến độ mẫu"], styles, content, blocks.progress, blocks.missing, where)
     lay_integrity(sheets["Dấu hiệu bất thường"], styles, content)
     lay_quality(book, sheets["Chất lượng dữ liệu"], styles, content, blocks.waterfall, blocks.flags)
@@ -123,7 +133,11 @@ def _details(content: Content) -> Sequence[tuple[str, str]]:
         "định nghĩa, ký hiệu",
         f"bản phát hành r{content.revision}",
     )
-    return tuple(zip(SHEETS[1:], about, strict=True))
+    details = list(zip(SHEETS[1:], about, strict=True))
+    if has_atlas(content):
+        rows = number(len(content.rows("report_atlas_month")))
+        details.insert(SHEETS.index(_AFTER), (ATLAS_SHEET, f"{rows} dòng"))
+    return details
 
 
 def finished(book: bytes, content: Content) -> bytes:

@@ -9,7 +9,7 @@ from ispeed.workbook.fields import heading_of
 from ispeed.workbook.marks import CHANGE_MARKS, EMPTIED, FIRST_ISSUE, NONE_FOUND, reason_marks
 from ispeed.workbook.style import Styles
 from ispeed.workbook.table_sheet import Field, Heading, lay_table_sheet
-from ispeed.workbook.wording import NETWORKS, TABLES, month_text, number
+from ispeed.workbook.wording import NETWORKS, RETURN_STATES, TABLES, month_text, number
 
 
 def summary(content: Content, most: int | None = None) -> str:
@@ -61,4 +61,6 @@ def _shown(value: object, content: Content) -> object:
     """A cell as it stands on its sheet: reason codes as their marks."""
     if value is None:
         return EMPTIED
-    return {**CHANGE_MARKS, **reason_marks(content.policy)}.get(str(value), value)
+    if isinstance(value, bool):
+        return "có" if value else "không"
+    return {**RETURN_STATES, **CHANGE_MARKS, **reason_marks(content.policy)}.get(str(value), value)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from ispeed.months import Month
 from ispeed.workbook.wording import day_text
@@ -108,7 +108,8 @@ class Content:
     commune stands on the map, east and north in degrees (`ispeed.commune_map`); `series` what is shown of the published
     months up to this one, the last (`ispeed.series`); `compared_with` the revision that `changes` are changes from;
     `ending` the communes that end with the month, by code with what they become, and `n_communes_next` how many there
-    are on the day after.
+    are on the day after; `told` what is to be said of what arrived beside the measurements, by kind of arrival
+    (`ispeed.arrivals`).
     Where a month is restated, `boundaries_day` is the day on whose map its figures stand, `month_revision` the month's
     own revision, and the tables are those of `ispeed.tables.RESTATED_TABLES`.
     """
@@ -133,6 +134,7 @@ class Content:
     n_communes_next: int | None = None
     previous_counts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     series: Sequence[Row] = ()
+    told: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     boundaries_day: date | None = None
     month_revision: int | None = None
 

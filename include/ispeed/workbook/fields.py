@@ -7,8 +7,9 @@ from typing import Final
 
 from ispeed.tables import REPORT_TABLES, RESTATED_TABLES
 from ispeed.workbook.content import Row, WorkbookPolicy
-from ispeed.workbook.marks import WITHHELD, figure, status
+from ispeed.workbook.marks import NOT_RETURNED, WITHHELD, figure, status
 from ispeed.workbook.table_sheet import Field, Kind
+from ispeed.workbook.wording import RETURN_STATES
 
 _HEADINGS: Final = {
     table.name: {column.name: column.heading for column in table.columns}
@@ -72,3 +73,25 @@ def mix_field(table: str) -> Field[Row]:
         "small",
         lambda row: WITHHELD if row["technology_mix"] is None else row["technology_mix"],
     )
+
+
+def return_fields() -> list[Field[Row]]:
+    """What a body reported: staff, installed, measured, and the shares."""
+
+    def reported(name: str, width: int, kind: Kind) -> Field[Row]:
+        return report_field(
+            "report_return_month", name, width, kind, lambda row: NOT_RETURNED if row[name] is None else row[name]
+        )
+
+    return [
+        reported("headcount", 62, "count"),
+        reported("n_installed", 62, "count"),
+        reported("installed_share", 62, "share"),
+        reported("n_measured", 62, "count"),
+        reported("measured_share", 62, "share"),
+    ]
+
+
+def state_of(row: Row) -> str:
+    """Whether a body reported, in Vietnamese."""
+    return RETURN_STATES[str(row["state"])]

@@ -24,12 +24,17 @@ TOO_FEW_FOR_INTERVAL: Final = Mark("[ít mẫu]", "quá ít mẫu đại diện 
 NO_TARGET: Final = Mark("[không xét]", "không có mẫu 4G, 5G nào để so với mục tiêu")
 NO_PACE: Final = Mark("[chưa đo]", "không có lượt đo nào nên chưa có nhịp đo")
 NO_HEADCOUNT: Final = Mark("[chưa khai]", "chưa có số người trong danh mục cơ quan")
+NOT_RETURNED: Final = Mark("[chưa gửi]", "cơ quan, đơn vị chưa gửi phiếu báo cáo được tính")
+NOT_ASKED: Final = Mark("[không yêu cầu]", "cơ quan, đơn vị không thuộc diện được yêu cầu báo cáo")
 NOT_IN_REGISTRY: Final = Mark("[ngoài danh mục]", "mã không có trong danh mục mã giới thiệu")
 NO_TEXT: Final = Mark("[không có]", "nguồn không có thông tin này")
 NO_EARLIER_MONTH: Final = Mark("[chưa có tháng trước]", "chưa phát hành số liệu tháng trước để so sánh")
 EMPTIED: Final = Mark("[trống]", "ô không có giá trị")
 NONE_FOUND: Final = Mark("[không có dòng nào]", "tháng này không có trường hợp nào")
 FIRST_ISSUE: Final = Mark("[phát hành lần đầu]", "chưa có bản trước để so sánh")
+ATLAS_NO_FIGURE: Final = Mark("[VNNIC 0]", "VNNIC ghi 0 hoặc không nêu: chưa đủ mẫu để công bố")
+NOT_IN_ATLAS_REGISTRY: Final = Mark("[mã lạ]", "mã trong số liệu VNNIC không có trong danh mục hành chính của tháng")
+NO_DIFFERENCE: Final = Mark("[không so]", "thiếu một trong hai số nên không có chênh lệch")
 
 CHANGE_SIGNS: Final = {
     "up": Mark("▲", "tăng, khoảng tin cậy của hai tháng không chồng lên nhau"),

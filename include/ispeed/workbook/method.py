@@ -8,7 +8,7 @@ from typing import Final
 
 from xlsxwriter.worksheet import Worksheet
 
-from ispeed.workbook import marks
+from ispeed.workbook import atlas, marks
 from ispeed.workbook.content import Content
 from ispeed.workbook.integrity import SIGNS
 from ispeed.workbook.style import Styles
@@ -74,6 +74,8 @@ def _notes(content: Content) -> Iterator[_Note]:
     yield from _definitions(content)
     yield from _statistics(content)
     yield from _signs(content)
+    if atlas.has_atlas(content):
+        yield from (_Note(atlas.SHEET, term, text) for term, text in atlas.notes(content))
     yield from _marks(content)
     yield from _sources(content)
     yield from _issue(content)
@@ -214,6 +216,14 @@ def _statistics(content: Content) -> Iterator[_Note]:
         "Số thiết bị chia cho số người của cơ quan, không quá 100%: nhiều nhất bấy nhiêu người đã có thể đo ít nhất "
         "một lần trong tháng. Một người có thể dùng nhiều thiết bị và người ngoài cơ quan có thể dùng mã.",
     )
+    if content.rows("report_return_month"):
+        yield _Note(
+            group,
+            "Cơ quan báo cáo",
+            "Số người, số người đã cài đặt, đã đo do cơ quan, đơn vị tự báo cáo bằng phiếu của tháng, đặt cạnh số đo "
+            "theo mã giới thiệu mà cơ quan giữ; hai nguồn độc lập nên có thể khác nhau. Sổ tổng hợp báo cáo nêu từng "
+            "phiếu.",
+        )
     limits = "; ".join(f"{name} {number(speed)} Mbps" for name, speed in policy.speed_max.items())
     yield _Note(
         group,
@@ -280,12 +290,18 @@ def _marks(content: Content) -> Iterator[_Note]:
         marks.TOO_FEW_FOR_INTERVAL,
         marks.NO_TARGET,
         marks.NO_HEADCOUNT,
+        *((marks.NOT_RETURNED, marks.NOT_ASKED) if content.rows("report_return_month") else ()),
         marks.NOT_IN_REGISTRY,
         marks.NO_TEXT,
         marks.NO_EARLIER_MONTH,
         marks.EMPTIED,
         marks.NONE_FOUND,
         marks.FIRST_ISSUE,
+        *(
+            (marks.ATLAS_NO_FIGURE, marks.NOT_IN_ATLAS_REGISTRY, marks.NO_DIFFERENCE)
+            if atlas.has_atlas(content)
+            else ()
+        ),
     ]
     for text in dict.fromkeys(mark.text for mark in known):
         meanings = dict.fromkeys(mark.meaning for mark in known if mark.text == text)

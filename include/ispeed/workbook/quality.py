@@ -98,6 +98,7 @@ def lay_quality(
     lines = [
         *(line for file in files for line in _file_lines(file, content)),
         *_header_lines(content),
+        *_atlas_lines(content),
         *_check_lines(content.checks),
     ]
     failed = sum(not check.passed for check in content.checks)
@@ -176,6 +177,13 @@ def _header_lines(content: Content) -> Iterable[_Line]:
     for file, headers in content.undeclared_headers.items():
         for header in headers:
             yield _Line("Cột tệp", file, f"Cột chưa khai báo: {header}", NOT_APPLICABLE, "Không đọc", 0, NOT_APPLICABLE)
+
+
+def _atlas_lines(content: Content) -> Iterable[_Line]:
+    """What of VNNIC's figures is lacking or could not be read."""
+    for sentence in content.told.get("atlas", ()):
+        where = TABLES["report_atlas_month"]
+        yield _Line("Nguồn khác", where, str(sentence), NOT_APPLICABLE, "Nêu để xem xét", 0, NOT_APPLICABLE)
 
 
 def _check_lines(checks: Sequence[CheckLine]) -> Iterable[_Line]:

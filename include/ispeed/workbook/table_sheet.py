@@ -239,7 +239,7 @@ def _lines_in(value: object, column: Field[RowT], *, bold: bool) -> int:
     text = value.text if isinstance(value, Link) else value
     if not isinstance(text, str):
         return 1
-    indent = _INDENT_PX * (column.kind in _TEXTS)
+    indent = _INDENT_PX * (column.kind in (*_TEXTS, "any"))
     return lines_of(text, column.width - indent, _SMALL if column.kind == "small" else 11, bold)
 
 

@@ -17,11 +17,15 @@ NETWORKS: Final = {"mobile": "Di động", "fixed": "Cố định"}
 ORGANISATION_KINDS: Final = {
     "department": "Sở, ban, ngành",
     "district": "UBND cấp huyện",
+    "commune": "UBND cấp xã",
     "youth_union": "Đoàn Thanh niên",
     "school": "Trường học",
     "other": "Khác",
 }
+RETURN_STATES: Final = {"returned": "Đúng hạn", "late": "Gửi muộn", "missing": "Chưa gửi"}
+OUTCOME_STATES: Final = {"accepted": "Được tính", "superseded": "Có phiếu sau", "refused": "Không tính được"}
 HOLDER_KINDS: Final = {"commune": "Đơn vị cấp xã", "organisation": "Cơ quan, đơn vị"}
+ATLAS_LEVELS: Final = {"province": "Tỉnh", "commune": "Xã"}
 SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
 TABLES: Final = {
     "staging_measurement": "Dòng đo như đã nhận",
@@ -36,6 +40,8 @@ TABLES: Final = {
     "report_province_month": "Tổng quan",
     "report_quality_month": "Chất lượng dữ liệu",
     "report_integrity_month": "Dấu hiệu bất thường",
+    "report_return_month": "Phiếu báo cáo",
+    "report_atlas_month": "Đối chiếu VNNIC",
     "month_drift": "So với các tháng trước",
     "report_commune_restated": "Theo địa giới",
     "report_restated_origin": "Nguồn gốc số liệu",
