@@ -11,11 +11,11 @@ import time
 import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ispeed.months import Month
 from ispeed.sample import make_exports
-from ispeed.services import LOOPBACK, ServiceError, Services, airflow_environment
+from ispeed.services import ServiceError, Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 
 GOOD, STOPPED, FOREIGN = Month(2024, 10), Month(2024, 11), Month(2024, 12)
@@ -106,7 +106,7 @@ class ApiServer(Services):
             self.logs.mkdir(parents=True, exist_ok=True)
             self.airflow("db", "migrate")
             self.airflow("dags", "reserialize")
-            self._start("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port))
+            self._start("api-server", self._four()["api-server"])
             deadline = time.monotonic() + 120
             while True:
                 self.check_alive()
@@ -120,7 +120,6 @@ class ApiServer(Services):
             self.stop()
             raise
 
-    def token_of(self, user: str) -> str:
+    def token_for(self, user: str) -> str:
         """A token of one of the users."""
-        answer: dict[str, Any] = self.request("POST", "/auth/token", {"username": user, "password": f"mk-{user}"})
-        return str(answer["access_token"])
+        return self.token_of(user, f"mk-{user}")

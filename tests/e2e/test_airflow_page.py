@@ -47,7 +47,7 @@ class Site:
 
     def get(self, path: str, user: str | None, method: str = "GET") -> tuple[int, bytes]:
         """Status and content of what is answered to a user, by a token."""
-        headers = {"Authorization": f"Bearer {self.server.token_of(user)}"} if user else {}
+        headers = {"Authorization": f"Bearer {self.server.token_for(user)}"} if user else {}
         request = urllib.request.Request(self.server.url + path, headers=headers, method=method)
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
@@ -86,7 +86,7 @@ def opened(browser: Browser, site: Site) -> Iterator[Open]:
     def open_page(path: str, user: str = "chuyen-vien", width: int = 1280) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         contexts.append(context)
-        cookie = {"name": "_token", "value": site.server.token_of(user), "url": site.server.url}
+        cookie = {"name": "_token", "value": site.server.token_for(user), "url": site.server.url}
         context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
         page = context.new_page()
         page.faults = []  # type: ignore[attr-defined]
@@ -201,7 +201,7 @@ def test_who_may_only_look_sees_no_way_to_run_a_month_and_airflow_refuses_it(ope
     )
     # This page's policy for content lets nothing be called at all; the API refuses it by itself.
     assert "Failed to fetch" in str(sent)
-    token = site.server.token_of("khach")
+    token = site.server.token_for("khach")
     request = urllib.request.Request(site.server.url + RUNS, body.encode(), {"Content-Type": "application/json"})
     request.add_header("Authorization", f"Bearer {token}")
     with pytest.raises(urllib.error.HTTPError, match="403"):
