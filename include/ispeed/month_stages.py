@@ -247,7 +247,8 @@ def _states(
             is_first = stage.noted_by == "build_reports"
             yield StageState(stage, "waiting" if is_first and ingest.state == "success" else "never")
             continue
-        if run is None:
+        if run is None or not (run.is_at_work or any(task.state for task in run.tasks)):
+            # None, or one whose tasks were cleared and not run again.
             yield StageState(stage, _noted_state(stage, quality, noted, is_restated))
             continue
         tasks = tuple(task for task in run.tasks if task.task_id in stage.tasks)

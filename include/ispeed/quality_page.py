@@ -230,7 +230,7 @@ def _steps(overview: MonthOverview, airflow: str) -> Any:
                 continue
             started = [task.started_at for task in tasks if task.started_at]
             ended = [task.ended_at for task in tasks if task.ended_at]
-            state = state_of(tasks) if tasks else stage.state
+            state = state_of(tasks) if tasks and len(stage.stage.tasks) > 1 else stage.state
             if state == "never":
                 # Airflow gives a moment also to a task whose turn never came.
                 started, ended = [], []
