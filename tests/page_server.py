@@ -23,8 +23,8 @@ STOPPED_FILE, STOPPED_LINE = f"ispeed_{STOPPED}_1.csv", 412
 PREFIX = "/dieu-hanh"
 USERS = {"admin": "admin", "chuyen-vien": "user", "khach": "viewer"}
 # Each month through the real DAGs, one after the other; what fails is wanted. Airflow's `dag.test()` removes the run
-# before it, which has no date either, and clears the tasks of all: each run is given its month, as the scheduler does, a
-# date of its own, and at the end its tasks as they were.
+# before it, which has no date either, and clears the tasks of all: each run is given its month, as the scheduler does,
+# a date of its own, and at the end its tasks as they were.
 _RUN = """
 import sys, time
 from datetime import UTC, datetime
@@ -34,7 +34,8 @@ from ispeed.months import Month
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance as Task
 from airflow.utils.session import create_session
-key, kept, seen = (Task.dag_id, Task.run_id, Task.task_id, Task.map_index), (Task.state, Task.start_date, Task.end_date), {}
+key, kept = (Task.dag_id, Task.run_id, Task.task_id, Task.map_index), (Task.state, Task.start_date, Task.end_date)
+seen = {}
 for month in sys.argv[1:]:
     month_run.run_months([Month.parse(month)], lambda text: None, time.monotonic())
     with create_session() as session:
