@@ -26,6 +26,7 @@ MESSAGES = {
     401: ("Cần đăng nhập", "Trang này chỉ dành cho người đã đăng nhập Airflow."),
     403: ("Không có quyền", f"Tài khoản này không được phép xem DAG {DAG_ID}."),
     410: ("Không còn phát hành", ""),
+    503: ("Chưa đọc được", ""),
 }
 NO_DATABASE = "Không đọc được cơ sở dữ liệu báo cáo: trang này thiếu các bản phát hành."
 
@@ -86,7 +87,10 @@ def pages() -> Any:
         return Settings.from_environment()
 
     def database(settings: Annotated[Settings, Depends(settings)]) -> Database:
-        return database_at(settings.database_url)
+        try:
+            return database_at(settings.database_url)
+        except SQLAlchemyError:
+            raise HTTPException(503, NO_DATABASE) from None
 
     def known_month(month: str) -> Month:
         try:
@@ -115,9 +119,10 @@ def pages() -> Any:
     Published = Annotated[Row, Depends(published)]  # noqa: N806
     Restated = Annotated[Row, Depends(restated)]  # noqa: N806
 
-    def registers(database: Database, month: Month | None = None) -> tuple[list[Row], list[Row], list[str]]:
+    def registers(settings: Settings, month: Month | None = None) -> tuple[list[Row], list[Row], list[str]]:
         """The published revisions, those on other days' maps, and what to say where they cannot be read."""
         try:
+            database = database_at(settings.database_url)
             rows = database.register(month), database.register(month, restated=True)
         except SQLAlchemyError:
             return [], [], [NO_DATABASE]
@@ -158,8 +163,8 @@ def pages() -> Any:
         return HTMLResponse(page, error.status_code, headers=HEADERS)
 
     @app.get("/")
-    def months(session: SessionDep, settings: SettingsNow, database: Reports) -> HTMLResponse:
-        publications, restatements, notes = registers(database)
+    def months(session: SessionDep, settings: SettingsNow) -> HTMLResponse:
+        publications, restatements, notes = registers(settings)
         overviews = read_overviews(settings, last_runs(session), publications, restatements)
         return found(months_page(overviews, page_path(""), notes))
 
@@ -175,10 +180,8 @@ def pages() -> Any:
         return RedirectResponse(page_path(f"/ispeed/{month}/"), headers=HEADERS)
 
     @app.get("/{month}/")
-    def one_month(
-        month: OfMonth, session: SessionDep, user: GetUserDep, settings: SettingsNow, database: Reports
-    ) -> HTMLResponse:
-        publications, restatements, notes = registers(database, month)
+    def one_month(month: OfMonth, session: SessionDep, user: GetUserDep, settings: SettingsNow) -> HTMLResponse:
+        publications, restatements, notes = registers(settings, month)
         runs = last_runs(session, month).get(month, {})
         overview = read_overview(settings, month, runs, publications, restatements)
         if overview.quality is None and not runs and not publications:

@@ -16,6 +16,8 @@ from ispeed.settings import Settings
 
 INGEST: Final = "ingest_measurements"
 PUBLISH: Final = "publish_reports"
+# Only where somebody's word is wanted: `ISPEED_APPROVAL`.
+APPROVAL: Final = "approve_month"
 State = Literal["done", "running", "waiting", "retry", "failed", "skipped", "never", "unasked"]
 # As Airflow calls them, the one that tells most of several tasks first.
 _STATES: Final[dict[str, State]] = {
@@ -40,6 +42,10 @@ class Stage:
     tasks: tuple[str, ...]
     noted_by: str = ""
 
+    @property
+    def main_task(self) -> str:
+        return self.noted_by if self.noted_by in self.tasks else self.tasks[0]
+
 
 STAGES: Final = (
     Stage("wait", INGEST, ("wait_for_export",), "land"),
@@ -50,7 +56,7 @@ STAGES: Final = (
     Stage("reports", PUBLISH, ("build_reports",), "build_reports"),
     Stage("check_reports", PUBLISH, ("check_reports",), "check_reports"),
     Stage("workbooks", PUBLISH, ("write_workbooks",), "write_workbooks"),
-    Stage("publish", PUBLISH, ("publish",), "publish"),
+    Stage("publish", PUBLISH, (APPROVAL, "publish"), "publish"),
     Stage("restated", PUBLISH, ("restate",)),
 )
 
@@ -241,7 +247,8 @@ def _states(
             is_first = stage.noted_by == "build_reports"
             yield StageState(stage, "waiting" if is_first and ingest.state == "success" else "never")
             continue
-        if run is None:
+        if run is None or not (run.is_at_work or any(task.state for task in run.tasks)):
+            # None, or one whose tasks were cleared and not run again.
             yield StageState(stage, _noted_state(stage, quality, noted, is_restated))
             continue
         tasks = tuple(task for task in run.tasks if task.task_id in stage.tasks)

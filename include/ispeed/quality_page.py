@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ispeed.checks import CheckResult, row_reasons
 from ispeed.database import Row
 from ispeed.failures import Failure
-from ispeed.month_stages import INGEST, MonthOverview, Run, State, TaskRun, state_of
+from ispeed.month_stages import APPROVAL, INGEST, MonthOverview, Run, State, TaskRun, state_of
 from ispeed.months import LOCAL_ZONE, local_time
 from ispeed.published_files import PublishedFile
 from ispeed.revision_diff import RevisionDiff
@@ -39,6 +39,7 @@ TASKS: Final = {
     "build_reports": "Tính các bảng báo cáo",
     "check_reports": "Kiểm tra các bảng báo cáo",
     "write_workbooks": "Viết sổ Excel",
+    "approve_month": "Chờ duyệt khi có cảnh báo",
     "publish": "Phát hành vào thư mục dùng chung",
     "restate": "Quy đổi theo địa giới của ngày khác, khi được yêu cầu",
 }
@@ -225,9 +226,11 @@ def _steps(overview: MonthOverview, airflow: str) -> Any:
     for stage in overview.stages:
         for task_id in stage.stage.tasks:
             tasks = [task for task in stage.tasks if task.task_id == task_id]
+            if task_id == APPROVAL and not tasks:
+                continue
             started = [task.started_at for task in tasks if task.started_at]
             ended = [task.ended_at for task in tasks if task.ended_at]
-            state = state_of(tasks) if tasks else stage.state
+            state = state_of(tasks) if tasks and len(stage.stage.tasks) > 1 else stage.state
             if state == "never":
                 # Airflow gives a moment also to a task whose turn never came.
                 started, ended = [], []

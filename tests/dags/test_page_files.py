@@ -249,3 +249,14 @@ def test_an_id_of_another_revision_or_of_the_lake_finds_nothing(site: Settings, 
     assert len(asked) > 30
     assert {client.get(f"/2024-10/r1/files/{file_id}").status_code for file_id in asked} == {404}
     assert client.get(f"/2024-09/r1/files/{workbook(site, 1)}").status_code == 404
+
+
+def test_where_the_reports_database_does_not_answer_the_months_are_told_without_it(
+    client: TestClient, site: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISPEED_DB", f"sqlite:///{site.lake}")
+    for path in ("/", "/2024-10/"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "Không đọc được cơ sở dữ liệu báo cáo" in answer.text
+    assert client.get(f"/2024-10/r1/files/{workbook(site, 1)}").status_code == 503

@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from ispeed.airflow_runs import last_runs
 from ispeed.database import Database
 from ispeed.failures import note_failure
-from ispeed.month_stages import INGEST, PUBLISH, STAGES, Run, TaskRun, read_overview
+from ispeed.month_stages import APPROVAL, INGEST, PUBLISH, STAGES, Run, TaskRun, read_overview
 from ispeed.months import Month
 from ispeed.settings import Settings
 from pipeline import settings_in
@@ -31,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 NOON = datetime(2024, 11, 3, 12, tzinfo=UTC)
 OCTOBER = Month(2024, 10)
 TASKS = {
-    dag_id: [task for stage in STAGES if stage.dag_id == dag_id for task in stage.tasks] for dag_id in (INGEST, PUBLISH)
+    dag_id: [task for stage in STAGES if stage.dag_id == dag_id for task in stage.tasks if task != APPROVAL]
+    for dag_id in (INGEST, PUBLISH)
 }
 
 
@@ -83,6 +84,22 @@ PUBLISHED = run_of(PUBLISH, "SSSSS", "success", 1)
 def test_a_stage_is_where_the_tasks_of_the_last_run_are(tmp_path: Path, runs: list[Run], expected: str) -> None:
     overview = read_overview(settings_in(tmp_path), OCTOBER, {run.dag_id: run for run in runs}, [], [])
     assert [one.state for one in overview.stages] == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("of_approval", "of_publish", "expected"),
+    [("deferred", None, "waiting"), ("failed", "upstream_failed", "failed"), ("success", "success", "done")],
+)
+def test_a_month_that_waits_for_somebodys_word_waits_to_be_published(
+    tmp_path: Path, of_approval: str, of_publish: str | None, expected: str
+) -> None:
+    tasks = [
+        TaskRun(task_id, -1, {APPROVAL: of_approval, "publish": of_publish}.get(task_id, "success"), 1, None, None)
+        for task_id in (*TASKS[PUBLISH], APPROVAL)
+    ]
+    publishing = Run(2, PUBLISH, "x", "running", NOON + timedelta(hours=1), tuple(tasks))
+    overview = read_overview(settings_in(tmp_path), OCTOBER, {INGEST: DONE, PUBLISH: publishing}, [], [])
+    assert [one.state for one in overview.stages if one.stage.name == "publish"] == [expected]
 
 
 def test_a_failure_is_told_for_the_run_that_it_was_noted_of_and_no_other(tmp_path: Path) -> None:

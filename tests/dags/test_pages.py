@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from ispeed import checks, landing, staging
-from ispeed.airflow import page_path
+from ispeed.airflow import approval, page_path
 from ispeed.errors import CheckFailed
 from ispeed.month_stages import STAGES
 from ispeed.quality_page import STAGE_NAMES, TASKS
@@ -145,12 +145,16 @@ def test_a_check_task_that_stops_the_month_has_its_links_too(
     }
 
 
-def test_the_steps_of_a_page_are_called_as_the_dags_show_them(dags: dict[str, DAG]) -> None:
+def test_the_steps_of_a_page_are_called_as_the_dags_show_them(
+    dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = {
         task.task_id: task.task_display_name
         for dag_id in ("ingest_measurements", "publish_reports")
         for task in dags[dag_id].tasks
     }
+    monkeypatch.setenv("ISPEED_APPROVAL", "1")
+    shown |= {task.task_id: task.task_display_name for task in approval()}
     assert shown == TASKS
     assert [task_id for stage in STAGES for task_id in stage.tasks] == list(TASKS), "each task is of one stage"
     assert [stage.name for stage in STAGES] == list(STAGE_NAMES)
