@@ -41,8 +41,8 @@ CLOSING: Final = (
     "Bản đã phát hành giữ nguyên. Cùng một lỗi chỉ báo một lần trong ngày; khi chạy lại được sẽ có thông báo."
 )
 MENDED: Final = (
-    "Sửa xong: nếu tệp xuất hoặc danh mục đã thay, chạy lại tháng ở DAG ingest_measurements (Trigger, partition key của "
-    "tháng); nếu không, mở nhật ký bên dưới, bấm Clear tác vụ này."
+    "Sửa xong: nếu tệp xuất hoặc danh mục đã thay, chạy lại tháng ở DAG ingest_measurements (Trigger, partition key "
+    "của tháng); nếu không, mở nhật ký bên dưới, bấm Clear tác vụ này."
 )
 AGAIN: Final = "Sửa xong, mở nhật ký bên dưới, bấm Clear tác vụ này để chạy tiếp."
 
