@@ -79,8 +79,8 @@ class Running:
     def answer(self, run_id: str, option: str) -> None:
         path = f"/api/v2/dags/publish_reports/dagRuns/{quote(run_id)}/taskInstances/approve_month"
         wait_until(self, lambda: self.task("publish_reports", run_id, "approve_month")["state"] == "awaiting_input")
-        # An answer within the scheduler's next second finds the task's first process not yet taken note of; Airflow takes
-        # that for a task that was killed, and tries it again.
+        # An answer within the scheduler's next second finds the end of the task's first process not yet taken note of;
+        # Airflow takes that for a task that was killed, and tries it again.
         time.sleep(5)
         self.services.request("PATCH", f"{path}/-1/hitlDetails", {"chosen_options": [option], "params_input": {}})
 
@@ -140,7 +140,7 @@ def test_a_task_that_fails_for_good_is_told_once_after_its_tries_and_one_that_is
     assert running.task("failing", run_id, "lose_network")["try_number"] == 3
     wait_until(running, lambda: len(running.mail.messages) >= 2)
     assert set(running.subjects()) == {
-        "[i-Speed] Tháng 10/2024: tác vụ “Hỏng” bị dừng vì lỗi",
+        "[i-Speed] Tháng 10/2024: “Hết bộ nhớ” bị dừng vì lỗi",
         "[i-Speed] Tháng 10/2024: tác vụ “Mất mạng” bị dừng vì lỗi",
     }
     assert len(running.subjects()) == 2
