@@ -164,6 +164,7 @@ def test_a_month_is_published_when_it_is_approved_and_stays_as_it_was_when_it_is
     policy = yaml.safe_load(settings.policy.read_text(encoding="utf-8"))
     policy["values"]["publish_minimum"] = [{"value": 5, "source": "this test"}]
     settings.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
+    run_steps(settings, OCTOBER, BUILD[2:4])
     before = {path: path.read_bytes() for path in settings.share.rglob("*") if path.is_file()}
     run_id = running.trigger("publish_reports", {"partition_key": str(OCTOBER)})
     running.answer(run_id, REFUSE)
