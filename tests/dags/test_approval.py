@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +14,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.hitl import HITLDetail, HITLUser
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import handle_event_submit
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.triggers.base import TriggerEvent
+from airflow.utils.session import create_session
+from airflow.utils.state import TaskInstanceState
+from sqlalchemy import select
 
-from ispeed import airflow_approval
+from ispeed import airflow_approval, draft, reports, restatement, share
 from ispeed.airflow import StoppedByUserError
 from ispeed.airflow_approval import ApproveMonth
 from ispeed.approval import APPROVE, REFUSE, body_of, escaped, read_approval
@@ -23,7 +33,7 @@ from ispeed.checks import CheckResult
 from ispeed.draft import Draft
 from ispeed.months import Month
 from ispeed.quality import MonthQuality
-from ispeed.settings import Settings
+from ispeed.settings import PROJECT, Settings
 from receivers import MailServer, mail_server
 
 OCTOBER = Month(2024, 10)
@@ -131,7 +141,7 @@ def test_a_notice_that_cannot_go_out_does_not_keep_the_month_from_waiting(
 
 
 @pytest.mark.parametrize(
-    ("draft", "quality", "user"),
+    ("written", "quality", "user"),
     [
         (DRAFT, replace(QUALITY, results=()), "hoa"),
         (replace(DRAFT, is_unchanged=True), QUALITY, "hoa"),
@@ -140,9 +150,9 @@ def test_a_notice_that_cannot_go_out_does_not_keep_the_month_from_waiting(
     ids=["no warnings", "nothing new to publish", "a command at the terminal"],
 )
 def test_a_month_that_nobody_need_decide_goes_on_at_once(
-    asked: list[dict[str, Any]], draft: Draft, quality: MonthQuality, user: str, monkeypatch: pytest.MonkeyPatch
+    asked: list[dict[str, Any]], written: Draft, quality: MonthQuality, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_approval, "read_draft", lambda *_: draft)
+    monkeypatch.setattr(airflow_approval, "read_draft", lambda *_: written)
     monkeypatch.setattr(airflow_approval, "read_quality", lambda *_: quality)
     assert task().execute(context(user)) is None
     assert asked == []
@@ -181,3 +191,53 @@ def test_an_approval_is_not_of_another_draft_than_was_shown(
     monkeypatch.setattr(airflow_approval, "read_draft", lambda *_: replace(DRAFT, fingerprint="f2"))
     with pytest.raises(StoppedByUserError, match="another draft than lan was shown"):
         task().execute_complete(context(), answer(APPROVE))
+
+
+@pytest.mark.usefixtures("airflow_database")
+@pytest.mark.parametrize(
+    ("option", "ends"), [(APPROVE, ["success", "success"]), (REFUSE, ["failed", "upstream_failed"])]
+)
+def test_a_run_waits_and_goes_on_or_ends_with_the_answer(
+    option: str, ends: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ISPEED_APPROVAL", "1")
+    monkeypatch.setenv("ISPEED_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setattr(airflow_approval, "read_draft", lambda *_: DRAFT)
+    monkeypatch.setattr(airflow_approval, "read_quality", lambda *_: QUALITY)
+    monkeypatch.setattr(airflow_approval, "is_typed", lambda _: False)
+    for module, name in (
+        (reports, "build_reports"),
+        (reports, "check_reports"),
+        (draft, "write_workbooks"),
+        (share, "publish"),
+        (restatement, "restate"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    dag = DagBag(PROJECT / "dags" / "publish_reports.py").dags["publish_reports"]
+    person = threading.Thread(target=give, args=(option,))
+    person.start()
+    run = dag.test(logical_date=None, run_conf={"month": "2024-10"})
+    person.join()
+    with create_session() as session:
+        tasks = session.scalars(select(TaskInstance).where(TaskInstance.run_id == run.run_id)).all()
+        states = {task.task_id: str(task.state) for task in tasks}
+    assert [states[task] for task in ("approve_month", "publish")] == ends
+    noted = read_approval(settings(), OCTOBER)
+    assert noted is not None
+    assert (noted.answer, noted.answered_by) == (option, "lan")
+
+
+def give(option: str) -> None:
+    """Answer the first task that waits, as Airflow's API server does when somebody presses the button."""
+    for _ in range(600):
+        time.sleep(0.1)
+        with create_session() as session:
+            waiting = select(TaskInstance).where(TaskInstance.state == TaskInstanceState.AWAITING_INPUT)
+            if (task := session.scalar(waiting)) is None:
+                continue
+            detail = session.scalars(select(HITLDetail).where(HITLDetail.ti_id == task.id)).one()
+            detail.responded_by = HITLUser(id="7", name="lan")
+            detail.responded_at = datetime.now(UTC)
+            detail.chosen_options, detail.params_input = [option], {}
+            handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=task, session=session)
+            return

@@ -22,7 +22,7 @@ from ispeed.registry import sync_registry
 from ispeed.sample import make_exports
 from ispeed.services import Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
-from pipeline import BUILD, run_steps
+from pipeline import BUILD, more, run_steps
 from receivers import MailServer, mail_server
 
 OCTOBER = Month(2024, 10)
@@ -42,13 +42,18 @@ def failing():
     def lose_network(**context):
         raise ConnectionError(f"try {context['ti'].try_number}: no route to host")
 
-    @step(task_display_name="Hết bộ nhớ", retries=0)
+    lose_network()
+
+@dag(dag_display_name="Hết bộ nhớ", schedule=None, **quick)
+def killed():
+    @step(task_display_name="Bị dừng", retries=0)
     def be_killed():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    lose_network(), be_killed()
+    be_killed()
 
 failing()
+killed()
 """
 
 
@@ -74,6 +79,9 @@ class Running:
     def answer(self, run_id: str, option: str) -> None:
         path = f"/api/v2/dags/publish_reports/dagRuns/{quote(run_id)}/taskInstances/approve_month"
         wait_until(self, lambda: self.task("publish_reports", run_id, "approve_month")["state"] == "awaiting_input")
+        # An answer within the scheduler's next second finds the end of the task's first process not yet taken note of;
+        # Airflow takes that for a task that was killed, and tries it again.
+        time.sleep(5)
         self.services.request("PATCH", f"{path}/-1/hitlDetails", {"chosen_options": [option], "params_input": {}})
 
     def end(self, dag_id: str, run_id: str) -> str:
@@ -125,16 +133,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_a_task_that_fails_for_good_is_told_once_after_its_tries_and_one_that_is_killed_too(running: Running) -> None:
-    wait_until(running, lambda: "failing" in running.known_dags())
-    running.services.unpause(["failing"])
-    run_id = running.trigger("failing", {"conf": {"month": str(OCTOBER)}})
-    assert running.end("failing", run_id) == "failed"
+    wait_until(running, lambda: {"failing", "killed"} <= set(running.known_dags()))
+    running.services.unpause(["failing", "killed"])
+    run_id, killed = (running.trigger(dag_id, {"conf": {"month": str(OCTOBER)}}) for dag_id in ("failing", "killed"))
+    assert running.end("failing", run_id) == running.end("killed", killed) == "failed"
     assert running.task("failing", run_id, "lose_network")["try_number"] == 3
     wait_until(running, lambda: len(running.mail.messages) >= 2)
-    assert sorted(running.subjects()) == [
-        "[i-Speed] Tháng 10/2024: tác vụ “Hỏng” bị dừng vì lỗi",
+    assert set(running.subjects()) == {
+        "[i-Speed] Tháng 10/2024: “Hết bộ nhớ” bị dừng vì lỗi",
         "[i-Speed] Tháng 10/2024: tác vụ “Mất mạng” bị dừng vì lỗi",
-    ]
+    }
+    assert len(running.subjects()) == 2
     assert "ConnectionError: try 3: no route to host" in text_of(running, "Mất mạng")
 
 
@@ -143,6 +152,7 @@ def text_of(running: Running, subject: str) -> str:
     return str(message.get_body(("plain",)).get_content())  # type: ignore[union-attr]
 
 
+@more
 def test_a_month_is_published_when_it_is_approved_and_stays_as_it_was_when_it_is_refused(running: Running) -> None:
     settings, database = running.settings, Database(running.settings.database_url)
     running.services.unpause(["publish_reports"])
@@ -154,6 +164,7 @@ def test_a_month_is_published_when_it_is_approved_and_stays_as_it_was_when_it_is
     policy = yaml.safe_load(settings.policy.read_text(encoding="utf-8"))
     policy["values"]["publish_minimum"] = [{"value": 5, "source": "this test"}]
     settings.policy.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
+    run_steps(settings, OCTOBER, BUILD[2:4])
     before = {path: path.read_bytes() for path in settings.share.rglob("*") if path.is_file()}
     run_id = running.trigger("publish_reports", {"partition_key": str(OCTOBER)})
     running.answer(run_id, REFUSE)
