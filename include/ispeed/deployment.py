@@ -53,6 +53,7 @@ def make_admin(password: str) -> bool:
             "Airflow's login", "no FAB provider", "requirements-server.txt, installed", "pip install -r it"
         ) from error
 
+    with get_application_builder() as builder:
         security = builder.sm
         if security.find_user(ADMIN):
             return False
