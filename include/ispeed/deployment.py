@@ -53,7 +53,6 @@ def make_admin(password: str) -> bool:
             "Airflow's login", "no FAB provider", "requirements-server.txt, installed", "pip install -r it"
         ) from error
 
-    os.environ.setdefault("AIRFLOW_HOME", str(Path.home() / "airflow"))
     with get_application_builder() as builder:
         security = builder.sm
         if security.find_user(ADMIN):
