@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from airflow.sdk import CronPartitionTimetable, chain, dag
 
-from ispeed.airflow import RETURNS, WaitForReturns, announce_month, leave_published_returns, monthly, run_of, step
+from ispeed.airflow import RETURNS, announce_month, leave_published_returns, monthly, run_of, step
+from ispeed.airflow_waits import WaitForReturns
 
 
 @dag(

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from airflow.sdk import CronPartitionTimetable, chain, dag
 
-from ispeed.airflow import CORE_MEASUREMENT, WaitForExport, announce_month, check_step, monthly, run_of, step
+from ispeed.airflow import CORE_MEASUREMENT, announce_month, check_step, monthly, run_of, step
+from ispeed.airflow_waits import WaitForExport
 from ispeed.settings import stage_parallel
 
 

@@ -22,7 +22,8 @@ from sqlalchemy import select
 
 from ispeed import airflow as ispeed_airflow
 from ispeed import arrivals
-from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS, ReturnsTrigger, WaitForReturns
+from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS
+from ispeed.airflow_waits import ReturnsTrigger, WaitForReturns
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.return_folder import files_of, look_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from ispeed.airflow import ExportTrigger, WaitForExport
+from ispeed.airflow_waits import ExportTrigger, WaitForExport
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import read_export_folder
 from ispeed.incoming import LOOKS, bring, look_at_exports

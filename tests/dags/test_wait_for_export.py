@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from ispeed import airflow as ispeed_airflow
-from ispeed.airflow import ExportTrigger, WaitForExport
+from ispeed.airflow_waits import ExportTrigger, WaitForExport
 from ispeed.exports import ExportFolder, read_export_folder
 
 SETTLE = 0.3
