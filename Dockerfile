@@ -17,8 +17,10 @@ RUN apt-get update \
 
 # The folders belong to the user before a volume is mounted on them: a new volume takes over owner and mode.
 RUN useradd --uid 50000 --no-create-home --home-dir /var/lib/airflow airflow \
-    && install -d -o airflow /var/lib/airflow /var/lib/airflow/logs /scratch /backups \
-        /data/exports /data/registry /data/returns /data/boundaries /data/lake /data/share
+    && install -d -o airflow /var/lib/airflow /var/lib/airflow/logs /scratch \
+        /data/exports /data/registry /data/returns /data/boundaries /data/share \
+    # What has rows and databases in it is for nobody else.
+    && install -d -m 0700 -o airflow /data/lake /backups
 
 WORKDIR /opt/ispeed
 COPY requirements.txt requirements-server.txt ./

@@ -11,7 +11,7 @@ export WHY
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench month backfill backfills diff verify trace withdraw check-books sync up contract registry lint format lock docs clean
+.PHONY: help demo test bench month backfill backfills diff verify trace withdraw check-books returns atlas deliver backup restore audit sync up contract registry lint format lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 14
@@ -61,6 +61,21 @@ withdraw: $(VENV)/.run ## take a published revision back, with a reason: make wi
 sync: $(VENV)/.run ## take the registry files over, and show what they change: make sync DRY=1 only shows it
 	@$(BIN)/python -m ispeed sync $(if $(DRY),--dry-run) $(if $(REWRITE_PUBLISHED),--rewrite-published)
 
+returns: $(VENV)/.run ## the bodies' forms written, their returns collected, the month anew: make returns M=2024-10
+	@$(BIN)/python -m ispeed returns $(or $(M),$(error give the month: make returns M=2024-10))
+
+atlas: $(VENV)/.run ## VNNIC's figures of a month beside ours, and the month anew where they differ: make atlas M=2024-10
+	@$(BIN)/python -m ispeed atlas $(or $(M),$(error give the month: make atlas M=2024-10))
+
+deliver: $(VENV)/.run ## what is published, sent to a share on SFTP or S3 that lacks it
+	@$(BIN)/python -m ispeed deliver
+
+backup: $(VENV)/.run ## databases, lake, share, registry, returns into a new folder: make backup TO=/backups/2026-11-22
+	@$(BIN)/python -m ispeed backup "$(or $(TO),$(error give a new folder: make backup TO=…))"
+
+restore: $(VENV)/.run ## put a backup back; no service may run; REPLACE=1 removes what is there
+	@$(BIN)/python -m ispeed restore "$(or $(FROM),$(error give the backup: make restore FROM=…))" $(if $(REPLACE),--replace)
+
 up: $(VENV)/.run ## Airflow with its page on a local port, until Ctrl-C
 	@$(BIN)/python -m ispeed up
 
@@ -80,6 +95,9 @@ lint: $(VENV)/.dev ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: $(VENV)/.dev ## known faults of the pinned packages
+	@$(BIN)/python .ci/audit.py
 
 format: $(VENV)/.dev ## mend style
 	@$(BIN)/ruff check --fix .

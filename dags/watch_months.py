@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import CronTriggerTimetable, chain, dag
 
-from ispeed.airflow import RETRIES, step, tell_failed_run
+from ispeed.airflow import RETRIES, settings_of_task, step, tell_failed_run
 
 
 @dag(
@@ -37,25 +37,22 @@ def watch_months():
     @step(task_display_name="Để lại dấu hiệu hoạt động")
     def leave_heartbeat():
         from ispeed import heartbeat
-        from ispeed.settings import Settings
 
-        heartbeat.leave_heartbeat(Settings.from_environment(), datetime.now(UTC))
+        heartbeat.leave_heartbeat(settings_of_task(), datetime.now(UTC))
 
     @step(task_display_name="Báo tháng đến hạn mà chưa phát hành")
     def watch_deadlines():
         from ispeed import airflow_notices, month_watch
-        from ispeed.settings import Settings
 
-        settings, now = Settings.from_environment(), datetime.now(UTC)
+        settings, now = settings_of_task(), datetime.now(UTC)
         due = month_watch.deadline_reminders(settings, now, airflow_notices.airflow_url())
         return airflow_notices.tell_reminders(settings, due, now)
 
     @step(task_display_name="Nhắc cơ quan, đơn vị chưa gửi báo cáo")
     def remind_bodies():
         from ispeed import airflow_notices, month_watch
-        from ispeed.settings import Settings
 
-        settings, now = Settings.from_environment(), datetime.now(UTC)
+        settings, now = settings_of_task(), datetime.now(UTC)
         due = month_watch.return_reminders(settings, now, airflow_notices.airflow_url())
         return airflow_notices.tell_reminders(settings, due, now)
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Connection, Context, conf
 from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
-from ispeed.airflow import month_of
+from ispeed.airflow import month_of, settings_of_task
 from ispeed.months import LOCAL_ZONE, Month
 from ispeed.notice import Notice, notice
 from ispeed.notice_log import read_note, tell_it_is_well, tell_once
@@ -52,7 +52,7 @@ def tell_failure(context: Context) -> None:
     try:
         now = _now()
         about, told = failure_notice(context, now)
-        settings, run = Settings.from_environment(), str(context["run_id"])
+        settings, run = settings_of_task(), str(context["run_id"])
         tell_once(settings, _key(context), about, told, routes_of().send, now, run=run)
     except Exception:
         log.exception("Nobody was told of this failure. %s", LOOK)
@@ -65,7 +65,7 @@ def tell_failed_run(context: Context) -> None:
     """
     try:
         now, run = _now(), str(context["run_id"])
-        settings, told = Settings.from_environment(), failed_run_notice(context, now)
+        settings, told = settings_of_task(), failed_run_notice(context, now)
         tell_once(settings, _key(context), "run", told, routes_of().send, now, run=run, is_of_run=True)
     except Exception:
         log.exception("Nobody was told of this failure. %s", LOOK)
@@ -74,7 +74,7 @@ def tell_failed_run(context: Context) -> None:
 def tell_recovery(context: Context) -> None:
     """Tell that a DAG went through for a month, where people were told that it did not."""
     try:
-        settings, key = Settings.from_environment(), _key(context)
+        settings, key = settings_of_task(), _key(context)
         before = str(read_note(settings, key).get("title", ""))
         tell_it_is_well(settings, key, recovery_notice(context, before, _now()), routes_of().send)
     except Exception:

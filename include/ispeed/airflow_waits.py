@@ -33,6 +33,15 @@ def look_at_export(place: str) -> ExportFolder:
     return read_remote_exports(place)
 
 
+def look_at_returns(place: str) -> str:
+    """What one look at a month's returns found, in a folder or at an address; the same text means the same files."""
+    if "://" not in place:
+        return look_of(Path(place))
+    from ispeed.incoming import read_remote_exports
+
+    return repr(read_remote_exports(place).files)
+
+
 class ExportTrigger(BaseTrigger):
     """Looks at a month's export folder until its files are all there or `deadline` (seconds since 1970) has passed."""
 
@@ -140,7 +149,7 @@ class WaitForExport(BaseOperator):
 class ReturnsTrigger(BaseTrigger):
     """Looks at a month's folder of returns until something came that keeps still, or `deadline` has passed.
 
-    `seen` is the look (`ispeed.return_folder.look_of`) at what was collected already.
+    `folder` may be an address; `seen` is the look (`look_at_returns`) at what was collected already.
     """
 
     def __init__(self, folder: str, seen: str, settle_seconds: float, deadline: float) -> None:
@@ -157,8 +166,8 @@ class ReturnsTrigger(BaseTrigger):
         last, unchanged_since = self.seen, time.monotonic()
         while True:
             try:
-                look = await asyncio.to_thread(look_of, Path(self.folder))
-            except (OSError, UserError) as error:
+                look = await asyncio.to_thread(look_at_returns, self.folder)
+            except (OSError, UserError, RemoteFault) as error:
                 self.log.warning("The folder of returns cannot be read: %s", error)
                 look = last
             if look != last:
@@ -189,13 +198,13 @@ class WaitForReturns(BaseOperator):
         from ispeed.returns.collecting import collect_returns
 
         settings, month = run_of(context)
-        folder = settings.returns / str(month)
-        seen = look_of(folder)
+        place = f"{settings.returns_uri or settings.returns}/{month}"
+        seen = look_at_returns(place)
         collected = collect_returns(settings, month)
         deadline = deadline_of(settings, month).timestamp()
         told = f"{collected.n_asked - len(collected.missing)} of {collected.n_asked} bodies returned"
         if not collected.missing or time.time() >= deadline:
             return told
         self.log.info("%s for %s; waiting until %s.", told, month, deadline_of(settings, month))
-        trigger = ReturnsTrigger(str(folder), seen, settings.settle_seconds, deadline)
+        trigger = ReturnsTrigger(place, seen, settings.settle_seconds, deadline)
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")

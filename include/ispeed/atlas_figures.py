@@ -22,6 +22,8 @@ METRICS: Final = ("download_mbps", "upload_mbps", "ping_ms", "jitter_ms")
 _LARGEST: Final = 1_000_000
 _COUNT_LARGEST: Final = 10**12
 _N_SHOWN: Final = 5
+# Far more than any map has places.
+_ROWS_MAX: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ def _rows(where: str, body: bytes) -> list[Any]:
             "a place and its figures at least",
             "VNNIC may not have published the month yet: ask again later, make atlas M=…",
         )
+    if len(rows) > _ROWS_MAX:
+        raise _other_form(where, f"{len(rows):,} rows, and at most {_ROWS_MAX:,} are read")
     return rows
 
 

@@ -54,7 +54,8 @@ def back_up(settings: Settings, metadata_url: str, target: Path) -> Backup:
     if target.exists():
         raise UserError(f"folder {target}", "something is there already", "a new folder", "give another name")
     files: dict[str, dict[str, str | int]] = {}
-    with replaced_folder(target.absolute()) as new:
+    # Rows and databases: for nobody else on this machine.
+    with replaced_folder(target.absolute(), 0o700) as new:
         databases = []
         for name, url in {"reports": settings.database_url, "airflow": metadata_url}.items():
             if _dump(name, sa.make_url(url), new / "databases"):

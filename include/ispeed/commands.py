@@ -176,7 +176,7 @@ def run_returns(month: Month) -> int:
     from ispeed.returns.publishing import FOLDER, publish_forms
 
     os.environ.update(airflow_environment())
-    settings = Settings.from_environment()
+    settings = settings_with_connections()
     _seed_registry(settings)
     if not (settings.lake / "registry" / "organisation.parquet").exists():
         from ispeed.registry import sync_registry

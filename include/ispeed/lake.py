@@ -102,7 +102,7 @@ def _lock(settings: Settings, name: str, kind: int) -> Iterator[None]:
 
 
 @contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
+def replaced_folder(target: Path, mode: int = 0o755) -> Iterator[Path]:
     """A new folder beside `target` that takes its place, synced, when the block ends well, and goes when it does not.
 
     What killed runs left beside `target` goes too, or comes back where it was put aside; hold a lock.
@@ -112,7 +112,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     new = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield new
-        new.chmod(0o755)
+        new.chmod(mode)
         sync_folder(new)
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

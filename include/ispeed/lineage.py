@@ -38,11 +38,13 @@ DATA_SETS: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
         ("lake/staging_measurement", "lake/quarantine_measurement", *_REGISTRY),
         ("lake/core_measurement", "lake/flag_measurement"),
     ),
-    "build_reports": ((*_CORE, "lake/flag_measurement", *_REGISTRY), _BUILT),
+    "build_reports": ((*_CORE, "lake/flag_measurement", *_REGISTRY, "lake/returns", "lake/atlas"), _BUILT),
     "check_reports": (_BUILT, ()),
     "write_workbooks": (_BUILT, ("lake/draft",)),
     "publish": (("lake/draft", *_BUILT), (*_PUBLISHED, "share/workbooks", "share/csv")),
     "restate": ((*_CORE, *_REGISTRY), (*_RESTATED, "share/restated")),
+    "publish_forms": (("lake/registry/organisation",), ("share/forms",)),
+    "ask_atlas": (("vnnic/internetatlas",), ("lake/atlas",)),
 }
 _CHECKED: Final = {"check_staging": "quarantine/quarantine.json", "check_reports": "report/checks.json"}
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ispeed.database import Database
-from ispeed.exports import ExportFolder, read_export_folder
+from ispeed.exports import ExportFolder
+from ispeed.incoming import look_at_exports
 from ispeed.months import LOCAL_ZONE, Month
 from ispeed.notice import Notice, notice
 from ispeed.notice_log import read_note
@@ -78,7 +79,7 @@ def deadline_reminders(settings: Settings, now: datetime, url: str) -> list[Remi
             )
         days_left = (deadline - today).days
         if 0 < days_left <= EXPORT_DAYS_BEFORE and standing is not None and quality is None:
-            folder = read_export_folder(settings.exports_of(due))
+            folder = look_at_exports(settings, due)
             if not folder.is_complete:
                 reminders.append(Reminder(f"{due}.export", _export_missing(due, deadline, folder), ever=True))
         due = due.previous
@@ -139,7 +140,7 @@ def standing_of(settings: Settings, month: Month, quality: MonthQuality | None, 
             "vận hành.",
         )
     if quality is None:
-        export = read_export_folder(settings.exports_of(month))
+        export = look_at_exports(settings, month)
         return Standing(
             "Chờ tệp xuất của tháng",
             (_export_text(export),),

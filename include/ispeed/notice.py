@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -120,12 +121,23 @@ def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
     """The values of the environment that nobody is to read, longest first: keys, passwords, what connections hold."""
     found: set[str] = set()
     for name, value in environment.items():
-        if _SECRET_NAME.search(name):
+        if name.startswith("ISPEED_") and name.endswith("_FILE"):
+            found.update(_secret_file(value))
+        elif _SECRET_NAME.search(name):
             found.add(value)
         if name.startswith("AIRFLOW_CONN_") or "://" in value:
             found.update(_secrets_within(value))
     spelled = {form for secret in found for form in (secret, quote(secret, safe=""), unquote(secret))}
     yield from sorted((secret for secret in spelled if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _secret_file(path: str) -> set[str]:
+    """The secret that a file holds, and what is secret within it; nothing where it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    return {text} | _secrets_within(text)
 
 
 def _secrets_within(value: str) -> set[str]:

@@ -16,7 +16,7 @@ from ispeed.sample import make_exports
 from ispeed.services import airflow_environment
 from ispeed.settings import INCLUDE
 from ispeed.withdrawal import NOTE
-from pipeline import settings_in
+from pipeline import more, settings_in
 from remote_servers import Remote, s3_server, sftp_server
 
 OCTOBER = Month(2024, 10)
@@ -96,6 +96,7 @@ def test_a_month_by_hand_and_its_withdrawal_with_connections_of_the_environment(
         assert secret not in logs(environment)
 
 
+@more
 def test_a_backfill_and_the_commands_find_connections_that_only_airflow_has(
     environment: dict[str, str], s3: Remote, share: Remote
 ) -> None:

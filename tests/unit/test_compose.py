@@ -48,7 +48,7 @@ def files_text() -> str:
 
 
 def test_airflow_runs_on_celery_and_postgresql_with_people_who_log_in(services: dict[str, dict[str, Any]]) -> None:
-    assert set(services) == {"postgres", "redis", "cleaner", *ONCE, *AIRFLOW_SERVICES}
+    assert set(services) == {"postgres", "redis", "watch", "cleaner", *ONCE, *AIRFLOW_SERVICES}
     for name in (*ONCE, *AIRFLOW_SERVICES):
         environment = services[name]["environment"]
         assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
@@ -92,8 +92,11 @@ def test_what_lasts_lies_in_named_volumes_and_is_written_only_where_it_must(comp
         return {volume.split(":")[-1] for volume in compose["services"][service]["volumes"] if volume[-3:] != ":ro"}
 
     assert written("postgres") == {"/var/lib/postgresql/data"}
-    for service in ("api-server", "scheduler", "dag-processor", "triggerer"):
+    for service in ("api-server", "scheduler", "triggerer"):
         assert written(service) == {"/var/lib/airflow/logs"}
+    # It tells of tasks whose worker is gone, and notes there that it did.
+    assert written("dag-processor") == {"/var/lib/airflow/logs", "/data/lake"}
+    assert written("watch") == {"/data/lake"}
     assert written("airflow-init") == {"/data/registry"}
     assert written("worker") & {"/data/exports", "/data/registry", "/data/boundaries"} == set()
     for service in compose["services"].values():

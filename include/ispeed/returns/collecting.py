@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.errors import UserError
+from ispeed.incoming import bring
 from ispeed.lake import month_lock, write_file
 from ispeed.months import LOCAL_ZONE, Month
 from ispeed.return_folder import files_of
@@ -83,9 +84,10 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     """
     bodies = asked_bodies(settings, month)
     noted = read_arrival(settings, month, "returns")
-    paths = list(files_of(settings.returns / str(month)))
+    folder = bring(settings, "returns", str(month))
+    paths = list(files_of(folder))
     if not paths:
-        log.info("Returns of %s: no file in %s.", month, settings.returns / str(month))
+        log.info("Returns of %s: no file in %s.", month, folder)
         returned = {row["organisation_code"] for row in noted.document["rows"]} if noted else set()
         missing = tuple(body for body in bodies if body.code not in returned)
         return Collected((), missing, len(bodies), is_new=False)
@@ -105,6 +107,14 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                 forms = process.call(name, read_forms, _bounded(settings), landed, name)
             except UserError as error:
                 outcomes.append(Outcome(name, "", "", "refused", _line(error)))
+                continue
+            except Exception as error:
+                # A file that no reader of ours knows what to do with: the others are read all the same.
+                log.warning("%s cannot be read", name, exc_info=True)
+                odd = UserError(
+                    f"tệp {name}", type(error).__name__, "phiếu theo biểu mẫu", "điền lại biểu mẫu, gửi lại"
+                )
+                outcomes.append(Outcome(name, "", "", "refused", _line(odd)))
                 continue
             moment = datetime.fromisoformat(submitted[sha256])
             for place, form in enumerate(_chosen(forms)):

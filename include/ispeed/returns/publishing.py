@@ -11,6 +11,7 @@ from typing import Final
 
 from ispeed.csv_folder import csv_cell
 from ispeed.database import Database
+from ispeed.delivery import deliver
 from ispeed.lake import month_lock, write_file
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
@@ -47,6 +48,7 @@ def publish_forms(settings: Settings, month: Month) -> dict[str, int]:
             _write(folder / LIST, _list(bodies, names))
             for name in gone:
                 (folder / name).unlink(missing_ok=True)
+    deliver(settings)
     return {"n_forms": len(bodies), "n_written": written}
 
 
