@@ -14,10 +14,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ispeed.heartbeat import leave_heartbeat
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.sample import make_exports
@@ -140,6 +142,12 @@ def a_full_share(folder: Path) -> None:
     (share / "film.mp4").write_bytes(b"x" * (shutil.disk_usage(share).free - 64 * 1024))
 
 
+def a_sign_of_life(folder: Path) -> None:
+    """The daily DAG has run."""
+    (folder / "var" / "airflow" / "logs").mkdir(parents=True)
+    leave_heartbeat(settings_of(folder), datetime.now(UTC))
+
+
 SITUATIONS: dict[str, Callable[[Path], None]] = {
     "A month is late": a_late_export,
     "Redo a month": nothing,
@@ -149,6 +157,10 @@ SITUATIONS: dict[str, Callable[[Path], None]] = {
     "The registry changed": nothing,
     "Withdraw a revision": nothing,
     "Disk full": a_full_share,
+    "Restore": nothing,
+    "Rotate the device key": nothing,
+    "The bodies' returns": nothing,
+    "Nobody was told, or Airflow is silent": a_sign_of_life,
 }
 
 
