@@ -20,8 +20,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from ispeed import airflow as ispeed_airflow
-from ispeed import arrivals
+from ispeed import airflow_waits, arrivals
 from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS
 from ispeed.airflow_waits import ReturnsTrigger, WaitForReturns
 from ispeed.months import Month
@@ -43,7 +42,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.setenv("ISPEED_REGISTRY", str(INCLUDE / "registry"))
     monkeypatch.setenv("ISPEED_RETURNS_ASKED", "youth_union")
     monkeypatch.setenv("ISPEED_SETTLE_SECONDS", str(SETTLE))
-    monkeypatch.setattr(ispeed_airflow, "LONGEST_PAUSE_SECONDS", SETTLE / 4)
+    monkeypatch.setattr(airflow_waits, "LONGEST_PAUSE_SECONDS", SETTLE / 4)
     settings = Settings.from_environment()
     sync_registry(settings)
     return settings

@@ -188,10 +188,12 @@ def test_a_run_takes_its_month_through_every_step_in_order(
 
     run = dags["ingest_measurements"].test(logical_date=None, run_conf={"month": "2024-10"})
     assert run.state == "success"
+    # Groups are read in any order.
+    calls[2:4] = sorted(calls[2:4], key=str)
     assert calls == [
         ("land", "2024-10"),
         ("deal_out_files", "2024-10"),
-        *(("stage_files", "2024-10", group) for group in groups),
+        *sorted((("stage_files", "2024-10", group) for group in groups), key=str),
         *((name, "2024-10") for name in ("finish_staging", "check_staging", "build_core")),
     ]
     with create_session() as session:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from ispeed import airflow as ispeed_airflow
+from ispeed import airflow_waits
 from ispeed.airflow_waits import ExportTrigger, WaitForExport
 from ispeed.exports import ExportFolder, read_export_folder
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ISPEED_EXPORTS", str(tmp_path))
     monkeypatch.setenv("ISPEED_SETTLE_SECONDS", str(SETTLE))
     # Several looks within the settle time: it is the time that counts, not the number of looks.
-    monkeypatch.setattr(ispeed_airflow, "LONGEST_PAUSE_SECONDS", SETTLE / 4)
+    monkeypatch.setattr(airflow_waits, "LONGEST_PAUSE_SECONDS", SETTLE / 4)
     folder = tmp_path / "2024-10"
     folder.mkdir()
     return folder
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_read_for_a_while_does_not_end_the_wait(
             raise OSError("the share went away")
         return read_export_folder(path)
 
-    monkeypatch.setattr(ispeed_airflow, "read_export_folder", flaky)
+    monkeypatch.setattr(airflow_waits, "read_export_folder", flaky)
     assert wait(folder)["is_complete"] is True
     assert len(looks) == 3
 
@@ -155,7 +155,7 @@ def test_a_slow_share_does_not_block_the_other_triggers(folder: Path, monkeypatc
         time.sleep(0.4)
         return ExportFolder(path, (), False)
 
-    monkeypatch.setattr(ispeed_airflow, "read_export_folder", slow)
+    monkeypatch.setattr(airflow_waits, "read_export_folder", slow)
     ticks = 0
 
     async def tick() -> None:
