@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from ispeed.airflow_waits import ExportTrigger, WaitForExport
+from ispeed.airflow_waits import ExportTrigger, WaitForExport, look_at_returns
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import read_export_folder
 from ispeed.incoming import LOOKS, bring, look_at_exports
@@ -21,8 +21,11 @@ from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.remote_folder import RemoteFolder
-from ispeed.settings import Settings
+from ispeed.returns.collecting import collect_returns
+from ispeed.returns.publishing import publish_forms
+from ispeed.settings import INCLUDE, Settings
 from remote_servers import BUCKET, Proxy, Remote, s3_server, sftp_server
+from return_forms import as_typed
 
 OCTOBER = Month(2024, 10)
 FILES = {"a.csv": b"1,2\n" * 1000, "b.csv": b"3,4\n", ".sample": b"", ".done": b"", ".hidden": b"x", "~$a.xlsx": b"x"}
@@ -583,3 +586,20 @@ def test_looks_leave_no_connection_open(sftp: Remote, settings_of: Any) -> None:
         time.sleep(0.05)
     assert proxy.n_open == 0
     proxy.close()
+
+
+def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(
+    remote: Remote, settings_of: Any, tmp_path: Path
+) -> None:
+    settings = settings_of(remote, ISPEED_RETURNS=remote.uri, ISPEED_REGISTRY=str(INCLUDE / "registry"))
+    sync_registry(settings)
+    publish_forms(settings, OCTOBER)
+    place = f"{settings.returns_uri}/{OCTOBER}"
+    before = look_at_returns(place)
+    (form,) = (settings.share_of(OCTOBER) / "phieu-bao-cao").glob("so-noi-vu_*.xlsx")
+    remote.write(f"{OCTOBER}/gửi lại.xlsx", as_typed(50, 40, 30)(form.read_bytes()))
+    assert look_at_returns(place) != before
+    assert look_at_returns(place) == look_at_returns(place)
+    collected = collect_returns(settings, OCTOBER)
+    assert [(outcome.file, outcome.state) for outcome in collected.outcomes] == [("gửi lại.xlsx", "accepted")]
+    assert len(collected.missing) == collected.n_asked - 1
