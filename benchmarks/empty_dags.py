@@ -27,7 +27,7 @@ from urllib.parse import quote
 from ispeed.backfill import FINISHED
 from ispeed.months import Month
 from ispeed.sample import make_exports
-from ispeed.services import DAG_IDS, Services, airflow_environment
+from ispeed.services import MONTH_DAG_IDS, Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
 
 # Seldom: each look is one more reader of the scheduler's SQLite.
@@ -80,7 +80,7 @@ def run_months(name: str, var: Path, exports: Path, path: Sequence[Path]) -> lis
         environment["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(var.with_name("no-plugins"))
     found = []
     with Services(name, environment, var / "log") as services:
-        services.unpause(DAG_IDS)
+        services.unpause(("sync_registry", *MONTH_DAG_IDS))
         while not (synced := services.runs("sync_registry")):
             time.sleep(LOOK_SECONDS)
         wait_for(services, "sync_registry", synced[0])

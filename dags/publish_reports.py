@@ -19,6 +19,7 @@ khi mọi bước đã xong; các bản cũ giữ nguyên.
   Điền `boundaries` (ví dụ 2025-07-01) để quy đổi theo địa giới ngày đó; tháng đã quy đổi thì lần sau tự quy đổi lại.
 - **Duyệt:** khi đặt `ISPEED_APPROVAL=1`, tháng có cảnh báo chờ người duyệt trả lời ở *Required Actions* trước khi phát
   hành; từ chối hoặc quá `ISPEED_APPROVAL_HOURS` thì không phát hành, bản đang phát hành giữ nguyên.
+  Trong lúc chờ, không tháng nào khác được phát hành.
 """
 
 from __future__ import annotations

@@ -84,7 +84,10 @@ def pages() -> Any:
     database_at = cache(Database)
 
     def settings() -> Settings:
-        return Settings.from_environment()
+        try:
+            return Settings.from_environment()
+        except UserError as error:
+            raise HTTPException(503, str(error)) from None
 
     def database(settings: Annotated[Settings, Depends(settings)]) -> Database:
         try:

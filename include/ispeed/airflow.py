@@ -70,6 +70,7 @@ RETRIES: Final = {
     "max_retry_delay": timedelta(hours=1),
     "on_failure_callback": tell_failure,
     "on_success_callback": tell_recovery,
+    "on_skipped_callback": tell_recovery,
 }
 SPARK_CONNECTION: Final = "ispeed_spark"
 

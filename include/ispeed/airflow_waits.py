@@ -167,7 +167,11 @@ class ReturnsTrigger(BaseTrigger):
         while True:
             try:
                 look = await asyncio.to_thread(look_at_returns, self.folder)
-            except (OSError, UserError, RemoteFault) as error:
+            except UserError:
+                # A key that is refused, say: whoever collects tells it, and nobody tries it every minute.
+                yield TriggerEvent({"is_over": False})
+                return
+            except (OSError, RemoteFault) as error:
                 self.log.warning("The folder of returns cannot be read: %s", error)
                 look = last
             if look != last:

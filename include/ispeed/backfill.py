@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ispeed.lake import held_months
 from ispeed.months import Month
-from ispeed.services import DAG_IDS, Services
+from ispeed.services import MONTH_DAG_IDS, Services
 from ispeed.settings import Settings
 
 FINISHED: Final = ("success", "failed")
@@ -43,9 +43,9 @@ def _backfill(
     boundaries: date | None,
     n_parallel: int,
 ) -> dict[Month, str]:
-    services.unpause(DAG_IDS)
+    services.unpause(("sync_registry", *MONTH_DAG_IDS))
     # A run that was cut off goes on now, and counts; what is finished was another time.
-    seen = {run["dag_run_id"] for dag_id in DAG_IDS for run in services.runs(dag_id) if run["state"] in FINISHED}
+    seen = {run["dag_run_id"] for dag_id in MONTH_DAG_IDS for run in services.runs(dag_id) if run["state"] in FINISHED}
     sync = services.request("POST", "/api/v2/dags/sync_registry/dagRuns", {"logical_date": None})["dag_run_id"]
     state = _wait_for_run(services, "sync_registry", sync)
     say(f"sync_registry: {state}")
@@ -71,13 +71,13 @@ def _backfill(
         services.check_alive()
         runs = {
             (dag_id, run["partition_key"]): run
-            for dag_id in DAG_IDS[1:]
+            for dag_id in MONTH_DAG_IDS
             for run in reversed(services.runs(dag_id))
             if run["dag_run_id"] not in seen
             and (n_parallel == 1 or dag_id != "publish_reports" or run["dag_run_id"] in started.values())
         }
         for month in months:
-            for dag_id in DAG_IDS[1:]:
+            for dag_id in MONTH_DAG_IDS:
                 run = runs.get((dag_id, str(month)))
                 if run is None or month in states:
                     continue

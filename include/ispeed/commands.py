@@ -106,6 +106,7 @@ def run_backfill(first: Month, last: Month, boundaries: date | None = None, n_pa
 
     It is noted in the log of backfills, with the reason that was given.
     """
+    _refuse_on_a_server("backfill")
     months = _months(first, last)
     if n_parallel < 1:
         raise UserError("backfill", f"PARALLEL={n_parallel}", "a number of months, at least 1", "give PARALLEL=2")
@@ -173,7 +174,8 @@ def run_returns(month: Month) -> int:
     """
     from ispeed.arrivals import awaits_publishing
     from ispeed.returns.collecting import collect_returns
-    from ispeed.returns.publishing import FOLDER, publish_forms
+    from ispeed.returns.publishing import publish_forms
+    from ispeed.shared_folder import FORMS
 
     os.environ.update(airflow_environment())
     settings = settings_with_connections()
@@ -183,7 +185,7 @@ def run_returns(month: Month) -> int:
 
         sync_registry(settings)
     forms = publish_forms(settings, month)
-    print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FOLDER)}")
+    print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FORMS)}")
     # What became of each file is printed here.
     logging.getLogger("ispeed.returns").setLevel(logging.ERROR)
     collected = collect_returns(settings, month)
@@ -245,8 +247,20 @@ def run_deliver() -> int:
     return OK
 
 
+def _refuse_on_a_server(command: str) -> None:
+    """Raise `UserError` where Airflow's services run already: a second scheduler would work on their database."""
+    if os.environ.get("AIRFLOW__CORE__EXECUTOR") == "CeleryExecutor":
+        raise UserError(
+            f"command {command}",
+            "a server whose services run (AIRFLOW__CORE__EXECUTOR is CeleryExecutor)",
+            "a machine where it starts services of its own",
+            "use Airflow's page or its own command there: docs/backfills.md",
+        )
+
+
 def run_up() -> int:
     """Airflow with its page on a local port, until Ctrl-C."""
+    _refuse_on_a_server("up")
     environment = airflow_environment()
     os.environ.update(environment)
     _seed_registry(Settings.from_environment())

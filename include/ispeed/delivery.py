@@ -19,7 +19,7 @@ from ispeed.errors import ShareFault, UserError
 from ispeed.lake import share_lock, write_json
 from ispeed.remote_folder import RemoteFolder
 from ispeed.settings import Settings
-from ispeed.shared_folder import MARKER
+from ispeed.shared_folder import FORMS, FORMS_LIST, MARKER
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +115,8 @@ def _is_taken_away(share: Path, path: str) -> bool:
     place = share / path
     if place.name == LATEST:
         return place.parent.is_dir()
+    if place.parent.name == FORMS:
+        return (place.parent / FORMS_LIST).is_file()
     return any((folder / MANIFEST).is_file() for folder in place.parents if folder.is_relative_to(share))
 
 

@@ -39,7 +39,7 @@ def prepare(settings: Settings, password: str) -> list[str]:
     Database(settings.database_url)
     if make_admin(password):
         made.append(f"the user {ADMIN} was made, with the password of .env")
-    if _seed(settings.registry):
+    if not settings.registry_uri and _seed(settings.registry):
         made.append(f"the seed registry was copied to {settings.registry}")
     return made
 

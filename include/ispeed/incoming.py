@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Final, Literal
@@ -70,6 +71,8 @@ def _take_over(new: Path, folder: Path) -> None:
     names = sorted(path.name for path in new.iterdir())
     if folder.is_dir() and names == sorted(path.name for path in folder.iterdir()):
         files = [name for name in names if (new / name).is_file()]
+        # It remembers answers by size and time, and other bytes can have the same of both.
+        filecmp.clear_cache()
         if filecmp.cmpfiles(new, folder, files, shallow=False)[0] == files:
             return
     with replaced_folder(folder) as target:
@@ -104,6 +107,9 @@ def _fetch(settings: Settings, remote: RemoteFolder, below: str, new: Path) -> i
                 have[name] = entries[name]
             elif _fetch_file(settings, remote, f"{below}/{name}" if below else name, new / name) == entries[name].size:
                 have[name] = entries[name]
+                # When it was written counts: of two returns of one body the later stands.
+                if entries[name].modified_ns:
+                    os.utime(new / name, ns=(entries[name].modified_ns,) * 2)
             else:
                 # The next look tells what became of it.
                 _remove(new / name)

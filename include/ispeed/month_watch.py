@@ -101,13 +101,14 @@ def return_reminders(settings: Settings, now: datetime, url: str) -> list[Remind
     if not missing:
         return []
     when = f"còn {days_left} ngày" if days_left > 0 else "đã quá hạn"
+    place = f"{settings.returns_uri or settings.returns}/{month}"
     told = notice(
         f"[i-Speed] Tháng {month_text(month)}: {len(missing)} cơ quan, đơn vị chưa gửi báo cáo ({when})",
         {
             "Tháng": month_text(month),
-            "Hạn gửi": day_text(deadline),
+            "Hạn gửi": f"trước ngày {day_text(deadline)}",
             "Chưa gửi": [f"{place}. {name}" for place, name in enumerate(missing, 1)],
-            "Cần làm": f"Đôn đốc các nơi nêu trên; đặt tệp nhận được vào {settings.returns / str(month)}, rồi chạy "
+            "Cần làm": f"Đôn đốc các nơi nêu trên; đặt tệp nhận được vào {place}, rồi chạy "
             "lại quy trình thu báo cáo của tháng.",
         },
         [("Tình trạng của tháng", f"{url}/ispeed/{month}/")],

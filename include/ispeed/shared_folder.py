@@ -24,6 +24,9 @@ MARKER: Final = ".ispeed-share"
 _MARK: Final = (
     b"i-Speed monthly reports are published here. Without this file nothing is: a share that is not mounted has none.\n"
 )
+# The forms of the bodies, outside the revisions, and the list of them.
+FORMS: Final = "phieu-bao-cao"
+FORMS_LIST: Final = "danh-sach.csv"
 _UNFINISHED: Final = ".ispeed-new-"
 
 _FULL: Final = ("room for the revision", "make room on the share, then run the task again")

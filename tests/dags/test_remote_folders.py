@@ -603,3 +603,13 @@ def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(
     collected = collect_returns(settings, OCTOBER)
     assert [(outcome.file, outcome.state) for outcome in collected.outcomes] == [("gửi lại.xlsx", "accepted")]
     assert len(collected.missing) == collected.n_asked - 1
+    # A folder is not fetched, and that is told; of two returns of one body the one written later stands.
+    remote.write(f"{OCTOBER}/Nha Trang/phiếu.xlsx", form.read_bytes())
+    time.sleep(1.1)
+    remote.write(f"{OCTOBER}/a.xlsx", as_typed(60, 40, 30)(form.read_bytes()))
+    again = collect_returns(settings, OCTOBER)
+    assert {outcome.file: outcome.state for outcome in again.outcomes} == {
+        "Nha Trang": "refused",
+        "gửi lại.xlsx": "superseded",
+        "a.xlsx": "accepted",
+    }

@@ -101,7 +101,14 @@ def test_the_same_input_gives_the_same_bytes_anywhere(published: Settings, tmp_p
     other = settings_in(tmp_path / "other", exports=published.exports, device_key="another key")
     sync_registry(other)
     run_steps(other, MONTH)
-    assert contents(other.share_of(MONTH)) == contents(published.share_of(MONTH))
+    here, there = (contents(settings.share_of(MONTH)) for settings in (published, other))
+    # The manifest alone tells that the devices were hashed with another key, and latest.json the manifest's hash.
+    manifests = [json.loads(files.pop("r1/manifest.json")) for files in (here, there)]
+    assert manifests[0]["origin"].pop("device_key") != manifests[1]["origin"].pop("device_key")
+    assert manifests[0] == manifests[1]
+    latest = [json.loads(files.pop("latest.json")) for files in (here, there)]
+    assert {**latest[0], "manifest_sha256": ""} == {**latest[1], "manifest_sha256": ""}
+    assert here == there
 
 
 def test_quarantined_rows_go_out_with_reason_and_text_but_without_their_devices(settings: Settings) -> None:

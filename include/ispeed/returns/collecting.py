@@ -86,13 +86,17 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     noted = read_arrival(settings, month, "returns")
     folder = bring(settings, "returns", str(month))
     paths = list(files_of(folder))
+    folders = sorted(path.name for path in folder.iterdir() if path.is_dir()) if settings.returns_uri else []
+    refused = tuple(map(_refused_folder, folders))
     if not paths:
-        log.info("Returns of %s: no file in %s.", month, folder)
+        log.info("Returns of %s: no file in %s.", month, settings.returns_uri or folder)
         returned = {row["organisation_code"] for row in noted.document["rows"]} if noted else set()
         missing = tuple(body for body in bodies if body.code not in returned)
-        return Collected((), missing, len(bodies), is_new=False)
+        for outcome in refused:
+            log.warning("%s: %s", outcome.state, outcome.message)
+        return Collected(refused, missing, len(bodies), is_new=False)
     submitted = dict(noted.document.get("submitted", {})) if noted else {}
-    outcomes: list[Outcome] = []
+    outcomes = list(refused)
     found: list[_Return] = []
     with ExitStack() as stack:
         process: ReadingProcess | None = None
@@ -104,17 +108,9 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                 if process is None or not process.is_alive:
                     process = ReadingProcess(_bounded(settings))
                     stack.callback(process.close)
-                forms = process.call(name, read_forms, _bounded(settings), landed, name)
+                forms = _read(settings, process, landed, name)
             except UserError as error:
                 outcomes.append(Outcome(name, "", "", "refused", _line(error)))
-                continue
-            except Exception as error:
-                # A file that no reader of ours knows what to do with: the others are read all the same.
-                log.warning("%s cannot be read", name, exc_info=True)
-                odd = UserError(
-                    f"tệp {name}", type(error).__name__, "phiếu theo biểu mẫu", "điền lại biểu mẫu, gửi lại"
-                )
-                outcomes.append(Outcome(name, "", "", "refused", _line(odd)))
                 continue
             moment = datetime.fromisoformat(submitted[sha256])
             for place, form in enumerate(_chosen(forms)):
@@ -144,6 +140,27 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     missing = tuple(body for body in bodies if body.code not in returned)
     is_new = noted is None or noted.origin["shown"] != arrival.origin["shown"]
     return Collected(tuple(outcomes), missing, len(bodies), is_new)
+
+
+def _read(settings: Settings, process: ReadingProcess, landed: Path, name: str) -> Any:
+    """The forms in a file. Raises `UserError` for whatever its reader makes of it: one odd file stops no other.
+
+    A fault before it is read (no room, no process) is none of the file's, and is tried again.
+    """
+    try:
+        return process.call(name, read_forms, _bounded(settings), landed, name)
+    except UserError:
+        raise
+    except Exception as error:
+        log.warning("%s cannot be read", name, exc_info=True)
+        found = f"{type(error).__name__}: không đọc được"
+        raise UserError(f"tệp {name}", found, "phiếu theo biểu mẫu", "điền lại biểu mẫu, gửi lại") from error
+
+
+def _refused_folder(name: str) -> Outcome:
+    """A folder at an address: what lies in it is not fetched, and that is told."""
+    error = UserError(f"thư mục {name}", "một thư mục", "các tệp phiếu", "chép các tệp ra thư mục của tháng")
+    return Outcome(name, "", "", "refused", _line(error))
 
 
 def _bounded(settings: Settings) -> Settings:

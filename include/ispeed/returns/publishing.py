@@ -19,11 +19,9 @@ from ispeed.policy import read_policy
 from ispeed.returns.bodies import Body, asked_bodies
 from ispeed.returns.form import form_workbook
 from ispeed.settings import Settings
-from ispeed.shared_folder import require_share, writing_to_share
+from ispeed.shared_folder import FORMS, FORMS_LIST, require_share, writing_to_share
 from ispeed.text import slug
 
-FOLDER: Final = "phieu-bao-cao"
-LIST: Final = "danh-sach.csv"
 _LONGEST_SLUG: Final = 60
 
 
@@ -36,7 +34,7 @@ def publish_forms(settings: Settings, month: Month) -> dict[str, int]:
     bodies = asked_bodies(settings, month)
     policy = workbook_policy(read_policy(settings.policy, month.last_day), month)
     names = form_names(month, bodies)
-    folder = settings.share_of(month) / FOLDER
+    folder = settings.share_of(month) / FORMS
     with month_lock(settings, month):
         require_share(settings, Database(settings.database_url))
         with writing_to_share(folder):
@@ -45,7 +43,7 @@ def publish_forms(settings: Settings, month: Month) -> dict[str, int]:
                 _write(folder / name, form_workbook(policy, month, body))
                 for body, name in zip(bodies, names, strict=True)
             )
-            _write(folder / LIST, _list(bodies, names))
+            _write(folder / FORMS_LIST, _list(bodies, names))
             for name in gone:
                 (folder / name).unlink(missing_ok=True)
     deliver(settings)
@@ -84,7 +82,7 @@ def _list(bodies: Sequence[Body], names: Sequence[str]) -> bytes:
 
 def _listed(folder: Path) -> set[str]:
     """The forms that were written here before, by our own list: whatever else lies there is somebody else's."""
-    path = folder / LIST
+    path = folder / FORMS_LIST
     if not path.exists():
         return set()
     with path.open(encoding="utf-8-sig", newline="") as file:
