@@ -23,10 +23,11 @@ from ispeed.reports import build_reports, check_reports
 from ispeed.returns import asked_bodies, missing_bodies
 from ispeed.returns.collecting import collect_returns
 from ispeed.returns.form import form_workbook
-from ispeed.returns.publishing import FOLDER, publish_forms
+from ispeed.returns.publishing import publish_forms
 from ispeed.sample import make_exports
 from ispeed.settings import Settings
 from ispeed.share import publish
+from ispeed.shared_folder import FORMS
 from ispeed.verification import verify
 from ispeed.withdrawal import withdraw
 from pipeline import run_steps, settings_in
@@ -152,7 +153,7 @@ def test_the_share_lists_both_books_by_what_they_are(settings: Settings) -> None
 
 
 def test_forms_lie_beside_the_revisions_and_stay_when_one_is_withdrawn(settings: Settings) -> None:
-    forms = settings.share_of(MONTH) / FOLDER
+    forms = settings.share_of(MONTH) / FORMS
     before = {path.name: path.read_bytes() for path in forms.iterdir()}
     assert len(before) == 181 + 1
     assert publish_forms(settings, MONTH) == {"n_forms": 181, "n_written": 0}
@@ -164,7 +165,7 @@ def test_forms_lie_beside_the_revisions_and_stay_when_one_is_withdrawn(settings:
 
 
 def test_a_form_that_nobody_is_asked_by_any_more_goes_and_other_peoples_files_stay(settings: Settings) -> None:
-    forms = settings.share_of(MONTH) / FOLDER
+    forms = settings.share_of(MONTH) / FORMS
     (forms / "ghi-chu.xlsx").write_bytes(b"ours")
     publish_forms(replace(settings, returns_asked=("school",)), MONTH)
     assert len(list(forms.iterdir())) == 11 + 1 + 1
