@@ -51,6 +51,7 @@ def run_demo(province: str | None = None) -> int:
         print(f"exports of {months[0]} are taken from {settings.exports_uri}")
     elif any(re.fullmatch(r"\d{4}-\d{2}", folder.name) for folder in _subfolders(settings.exports)):
         print(f"exports found in {shown(settings.exports)}")
+        months = [*_cut_off(settings, DEMO_MONTHS[:-1]), *months]
     else:
         from ispeed.sample import make_exports
 
@@ -74,6 +75,15 @@ def run_demo(province: str | None = None) -> int:
         ):
             print(f"  {of_province}{command:<38}{what}")
     return code
+
+
+def _cut_off(settings: Settings, months: Sequence[Month]) -> list[Month]:
+    """The months of sample exports that a demo before was cut off from publishing."""
+    from ispeed.landing import SAMPLE_MARK
+
+    database = Database(settings.database_url)
+    is_sample = [month for month in months if (settings.exports_of(month) / SAMPLE_MARK).exists()]
+    return [month for month in is_sample if database.current_revision(month) is None]
 
 
 def run_months(months: Sequence[Month], boundaries: date | None = None) -> int:

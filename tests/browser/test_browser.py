@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chromium import ARGUMENTS, CHROMIUM, missing
 from ispeed.workbook.wording import alphabetical
 from page_reader import read_page
 from pipeline import PublishedDemo
@@ -19,19 +18,8 @@ from pipeline import PublishedDemo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MISSING = [
-    name
-    for name, is_there in {
-        "the browser Chromium (Debian's package chromium)": CHROMIUM,
-        "the package playwright": importlib.util.find_spec("playwright"),
-        "the package axe-playwright-python": importlib.util.find_spec("axe_playwright_python"),
-        "the package pypdf": importlib.util.find_spec("pypdf"),
-    }.items()
-    if not is_there
-]
+MISSING = missing("pypdf")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the pages are not opened: {', '.join(MISSING)} is not here")
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 NUMBERS = str.maketrans({".": "", ",": ".", "−": "-", "%": ""})
 
 

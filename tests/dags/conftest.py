@@ -27,6 +27,7 @@ from airflow.sdk import DAG  # noqa: E402
 from airflow.utils.db import initdb  # noqa: E402
 
 from ispeed.settings import PROJECT  # noqa: E402
+from remote_servers import Remote, s3_server, sftp_server  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,15 @@ def airflow_database() -> Iterator[None]:
     """Airflow's tables, for tests that run a DAG."""
     initdb()
     yield
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Remote]:
+    with s3_server() as remote:
+        yield remote
+
+
+@pytest.fixture(scope="module")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    with sftp_server(tmp_path_factory.mktemp("sftp") / "server") as remote:
+        yield remote

@@ -24,23 +24,11 @@ from ispeed.remote_folder import RemoteFolder
 from ispeed.returns.collecting import collect_returns
 from ispeed.returns.publishing import publish_forms
 from ispeed.settings import INCLUDE, Settings
-from remote_servers import BUCKET, Proxy, Remote, s3_server, sftp_server
+from remote_servers import BUCKET, Proxy, Remote
 from return_forms import as_typed
 
 OCTOBER = Month(2024, 10)
 FILES = {"a.csv": b"1,2\n" * 1000, "b.csv": b"3,4\n", ".sample": b"", ".done": b"", ".hidden": b"x", "~$a.xlsx": b"x"}
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Remote]:
-    with s3_server() as remote:
-        yield remote
-
-
-@pytest.fixture(scope="module")
-def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    with sftp_server(tmp_path_factory.mktemp("sftp") / "server") as remote:
-        yield remote
 
 
 @pytest.fixture(params=["s3", "sftp"])

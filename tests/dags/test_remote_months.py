@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -34,22 +33,10 @@ from ispeed.shared_folder import MARKER
 from ispeed.verification import verify
 from ispeed.withdrawal import NOTE, withdraw
 from pipeline import run_steps, settings_in
-from remote_servers import Proxy, Remote, s3_server, sftp_server
+from remote_servers import Proxy, Remote
 
 OCTOBER = Month(2024, 10)
 LATE = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Remote]:
-    with s3_server() as remote:
-        yield remote
-
-
-@pytest.fixture(scope="module")
-def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    with sftp_server(tmp_path_factory.mktemp("sftp") / "server") as remote:
-        yield remote
 
 
 @pytest.fixture(params=["s3", "sftp"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,24 +15,15 @@ from urllib.parse import quote
 
 import pytest
 
+from chromium import ARGUMENTS, CHROMIUM, missing
 from ispeed.settings import Settings
 from page_server import FOREIGN, GOOD, STOPPED, STOPPED_FILE, STOPPED_LINE, ApiServer, installation, make_months
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MISSING = [
-    name
-    for name, is_there in {
-        "the browser Chromium (Debian's package chromium)": CHROMIUM,
-        "the package playwright": importlib.util.find_spec("playwright"),
-        "the package axe-playwright-python": importlib.util.find_spec("axe_playwright_python"),
-    }.items()
-    if not is_there
-]
+MISSING = missing()
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the page is not opened: {', '.join(MISSING)} is not here")
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 RUNS = "/api/v2/dags/ingest_measurements/dagRuns"
 
 

@@ -12,20 +12,16 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from xlsxwriter import Workbook
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from ispeed.months import Month
 from ispeed.returns.bodies import Body
-from ispeed.workbook.book import finished
+from ispeed.workbook.book import finished, new_workbook
 from ispeed.workbook.content import Content, WorkbookPolicy
 from ispeed.workbook.letterhead import lay_letterhead
 from ispeed.workbook.page import COLUMN_PX, LAST, Page
 from ispeed.workbook.style import (
     COUNT,
-    DEFAULT_COLUMN_PX,
-    DEFAULT_FONT,
-    DEFAULT_ROW_PX,
     FONT,
     GREY,
     HEADER_FILL,
@@ -73,18 +69,7 @@ def form_workbook(policy: WorkbookPolicy, month: Month, body: Body) -> bytes:
     """The empty form of one body for one month, as xlsx."""
     content = _no_figures(policy, month)
     memory = BytesIO()
-    book = Workbook(
-        memory,
-        {
-            "in_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-            "default_format_properties": dict(DEFAULT_FONT),
-            "default_column_width": DEFAULT_COLUMN_PX,
-            "default_row_height": DEFAULT_ROW_PX,
-        },
-    )
+    book = new_workbook(memory)
     first_day = month.first_day
     book.set_properties(
         {

@@ -74,12 +74,9 @@ def write_workbook(content: Content, path: Path) -> None:
     path.write_bytes(finished(memory.getvalue(), content))
 
 
-def open_book(memory: BytesIO, content: Content, about: str = "") -> Workbook:
-    """An empty workbook in the house's form that writes itself to `memory` when it is closed.
-
-    `about` is added to the document's title, where it is not the month's report as a whole.
-    """
-    book = Workbook(
+def new_workbook(memory: BytesIO) -> Workbook:
+    """An empty workbook in the house's font that takes every text as text."""
+    return Workbook(
         memory,
         {
             "in_memory": True,
@@ -91,6 +88,14 @@ def open_book(memory: BytesIO, content: Content, about: str = "") -> Workbook:
             "default_row_height": DEFAULT_ROW_PX,
         },
     )
+
+
+def open_book(memory: BytesIO, content: Content, about: str = "") -> Workbook:
+    """An empty workbook in the house's form that writes itself to `memory` when it is closed.
+
+    `about` is added to the document's title, where it is not the month's report as a whole.
+    """
+    book = new_workbook(memory)
     # There are no formulas: without this Excel asks on closing whether to save what it calculated.
     book.calc_on_load = False
     book.set_size(24_000, 15_000)
