@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
@@ -281,10 +281,9 @@ def run_suite(
     """
     results = []
     outcomes: list[Any] = []
-    with (
-        _great_expectations(engine, batch or table) as validate_all,
-        _great_expectations(engine, suspects or batch or table) as validate_suspects,
-    ):
+    with ExitStack() as opened:
+        validate_all = opened.enter_context(_great_expectations(engine, batch or table))
+        validate_suspects = opened.enter_context(_great_expectations(engine, suspects)) if suspects else validate_all
         for rule in read_suite(table):
             is_of_suspects = suspects is not None and rule.suspicion is not None
             result, outcome = (validate_suspects if is_of_suspects else validate_all)(rule)
