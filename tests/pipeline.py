@@ -28,6 +28,7 @@ more = pytest.mark.skipif(
     reason="takes minutes, and something like it is tested without: make test ALL=1 runs it",
 )
 Tables = dict[str, list[dict[str, Any]]]
+SampleMonths = Callable[..., Settings]
 BUILD = (land, stage, check_staging, build_core, build_reports, check_reports)
 PUBLISH = (write_workbooks, publish)
 

@@ -21,6 +21,7 @@ from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.incoming import look_at_exports
+from ispeed.log_lines import errors_alone
 from ispeed.months import Month
 from ispeed.publication import print_publication, print_restatement, shown
 from ispeed.services import Services, airflow_environment, settings_with_connections
@@ -197,8 +198,8 @@ def run_returns(month: Month) -> int:
     forms = publish_forms(settings, month)
     print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FORMS)}")
     # What became of each file is printed here.
-    logging.getLogger("ispeed.returns").setLevel(logging.ERROR)
-    collected = collect_returns(settings, month)
+    with errors_alone("ispeed.returns"):
+        collected = collect_returns(settings, month)
     for outcome in collected.outcomes:
         print(f"{outcome.state:<12} {outcome.message}")
     print(f"returned     {collected.n_asked - len(collected.missing)} of {collected.n_asked}")
@@ -294,8 +295,6 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
 
     if out is not None and out.exists():
         raise UserError(f"file {out}", "a file of that name", "none", "give another name: OUT=…, or remove it")
-    # What staging would warn of is in the doubts.
-    logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
     settings = Settings.from_environment()
     doubts: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
@@ -308,7 +307,9 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
             doubts = draft.doubts
             if out is None:
                 print(draft.text)
-        preview = preview_contract(file, contract, registry)
+        # What staging would warn of is in the doubts.
+        with errors_alone("ispeed.staging"):
+            preview = preview_contract(file, contract, registry)
     # A contract that is printed goes alone where the output is sent to.
     beside = sys.stderr if out is None and by is None else sys.stdout
     for title, lines in (

@@ -27,14 +27,13 @@ from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.reports import build_reports
-from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.share import publish
 from ispeed.share_index import write_share_page
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
 from page_reader import Element, read_page
-from pipeline import BUILD, run_steps, settings_in
+from pipeline import BUILD, SampleMonths, run_steps, settings_in
 
 MONTH = Month(2024, 10)
 # What a month runs by itself: not those of a restated one.
@@ -43,12 +42,8 @@ BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Settings:
-    settings = settings_in(tmp_path)
-    make_exports(settings, [MONTH], n_rows=2_000)
-    sync_registry(settings)
-    run_steps(settings, MONTH)
-    return settings
+def published(sample_months: SampleMonths, tmp_path: Path) -> Settings:
+    return sample_months(tmp_path, MONTH)
 
 
 def latest(settings: Settings) -> dict[str, object]:
@@ -306,19 +301,18 @@ def test_whoever_waits_to_write_the_top_page_reads_what_was_published_meanwhile(
 KEY = ("month", "revision", "state", "published_at")
 
 
-def test_an_earlier_month_that_reads_otherwise_now_makes_a_revision_that_says_so(settings: Settings) -> None:
-    months = [Month(2024, 8), MONTH]
-    make_exports(settings, months, n_rows=1_000)
-    sync_registry(settings)
-    for month in months:
-        run_steps(settings, month)
+def test_an_earlier_month_that_reads_otherwise_now_makes_a_revision_that_says_so(
+    sample_months: SampleMonths, tmp_path: Path
+) -> None:
+    august = Month(2024, 8)
+    settings = sample_months(tmp_path, august, MONTH)
     unknown = "Thời gian đo,Mã thiết bị,Loại mạng,Download (Mbps)\n15/08/2024 08:00:00,late,{},33\n"
-    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("WiFi"), encoding="utf-8")
-    assert run_steps(settings, months[0])["revision"] == 2
+    (settings.exports_of(august) / "late.csv").write_text(unknown.format("WiFi"), encoding="utf-8")
+    assert run_steps(settings, august)["revision"] == 2
     # A fixed measurement is not in the line: nothing that October shows of August is other than it was.
     assert run_steps(settings, MONTH)["is_new"] is False
-    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("4G"), encoding="utf-8")
-    run_steps(settings, months[0])
+    (settings.exports_of(august) / "late.csv").write_text(unknown.format("4G"), encoding="utf-8")
+    run_steps(settings, august)
     assert run_steps(settings, MONTH)["revision"] == 2
     published = Database(settings.database_url).publication(MONTH)
     assert published is not None
