@@ -31,7 +31,7 @@ class _Deferring(MetaPathFinder):
 
 @contextmanager
 def deferred_imports(*names: str) -> Iterator[None]:
-    """Within the block, importing a module of these names costs nothing; whoever uses it, or imports it again, loads it."""
+    """Within the block, importing a module of these names costs nothing; using it, or importing it again, loads it."""
     finder = _Deferring(names)
     sys.meta_path.insert(0, finder)
     try:
