@@ -153,7 +153,7 @@ def topology(here: Here, server: Server, folder: Path) -> Iterator[Topology]:
         lost: dict[str, Any] = {}
         watch = threading.Thread(target=lose_a_worker, args=(services, WORKERS, MONTHS[-1], lost, say), daemon=True)
         watch.start()
-        states = backfill(services, MONTHS, say, NEW_MAP, n_parallel=3)
+        states = backfill(services, MONTHS, say, n_parallel=3)
         say(f"memory, MB: {memory(services)}")
         yield Topology(here, server, services, settings, states, lost)
 
@@ -181,14 +181,10 @@ def counted(settings: Settings, month: Month) -> int:
     return sum(duckdb.execute(query, [str(path)]).fetchall()[0][0] - 1 for path in files)
 
 
-def test_each_month_ran_under_its_own_key_and_the_map_was_handed_on_with_the_event(topology: Topology) -> None:
+def test_each_month_ran_under_its_own_key(topology: Topology) -> None:
     ingested = [run for run in topology.services.runs("ingest_measurements") if run["run_type"] == "backfill"]
     assert sorted(run["partition_key"] for run in ingested) == KEYS
-    publishing = topology.services.runs("publish_reports")
-    assert sorted(run["partition_key"] for run in publishing) == KEYS
-    assert {run["triggered_by"] for run in publishing} == {"asset"}
-    database = Database(topology.settings.database_url)
-    assert [database.restated_days(month) for month in MONTHS] == [[NEW_MAP]] * 3
+    assert {run["partition_key"] for run in topology.services.runs("publish_reports")} == set(KEYS)
 
 
 def test_the_lost_task_was_really_running_and_was_tried_again_by_another_worker(topology: Topology) -> None:
@@ -379,7 +375,7 @@ def test_what_this_test_has_otherwise_is_set_in_the_file(topology: Topology) -> 
 
 @pytest.fixture(scope="module")
 def again(topology: Topology) -> dict[str, dict[str, Any]]:
-    """Each month's second run of `publish_reports`: one started by hand, one by a return, one by VNNIC's figures."""
+    """The run of `publish_reports` that an asset started for each month: a backfill's, a return's, VNNIC's figures'."""
     settings, services = topology.settings, topology.services
     august, september, october = MONTHS
     publish_forms(settings, october)
@@ -388,17 +384,20 @@ def again(topology: Topology) -> dict[str, dict[str, Any]]:
     (settings.returns / str(october) / "phiếu.xlsx").write_bytes(as_typed(521, 400, 300)(form.read_bytes()))
     before = {run["dag_run_id"] for run in services.runs("publish_reports")}
     services.unpause(["collect_returns", "compare_atlas"])
-    for dag_id, about in {
-        "ingest_measurements": {"conf": {"month": str(september)}},
-        "collect_returns": {"partition_key": str(october)},
-        "compare_atlas": {"partition_key": str(august)},
-    }.items():
-        services.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None} | about)
+    for dag_id, month in {"collect_returns": october, "compare_atlas": august}.items():
+        asked = {"logical_date": None, "partition_key": str(month)}
+        services.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", asked)
+    assert backfill(services, [september], print, NEW_MAP) == {september: "success"}
+    return {run["partition_key"]: run for run in ended(services, before, 3)}
+
+
+def ended(services: Services, before: set[str], n_runs: int) -> list[dict[str, Any]]:
+    """So many runs of `publish_reports` that were not there before, each at its end."""
     deadline = time.monotonic() + SECONDS
     while True:
         runs = [run for run in services.runs("publish_reports") if run["dag_run_id"] not in before]
-        if len(runs) == len(MONTHS) and all(run["state"] in FINISHED for run in runs):
-            return {run["partition_key"]: run for run in runs}
+        if len(runs) == n_runs and all(run["state"] in FINISHED for run in runs):
+            return runs
         services.check_alive()
         assert time.monotonic() < deadline
         time.sleep(1)
@@ -409,11 +408,12 @@ def why(topology: Topology, month: Month) -> list[tuple[str, str]]:
     return [(row["state"], row["why"]) for row in Database(topology.settings.database_url).publications(month)]
 
 
-def test_a_run_by_hand_with_the_parameter_month_changes_nothing(
+def test_a_month_backfilled_again_is_unchanged_and_its_map_is_handed_on_with_the_event(
     topology: Topology, again: dict[str, dict[str, Any]]
 ) -> None:
-    assert again["2024-09"]["state"] == "success"
+    assert (again["2024-09"]["triggered_by"], again["2024-09"]["state"]) == ("asset", "success")
     assert [state for state, _ in why(topology, MONTHS[1])] == ["published"]
+    assert Database(topology.settings.database_url).restated_days(MONTHS[1]) == [NEW_MAP]
 
 
 def test_a_return_that_came_in_has_its_month_published_anew_by_its_asset(
@@ -430,3 +430,15 @@ def test_figures_of_vnnic_have_their_month_published_anew_by_their_asset(
     assert (again["2024-08"]["triggered_by"], again["2024-08"]["state"]) == ("asset", "success")
     (first, _), second = why(topology, MONTHS[0])
     assert (first, second) == ("superseded", ("published", "Số liệu VNNIC công bố"))
+
+
+def test_a_run_by_hand_with_the_parameter_month_hands_its_month_on(
+    topology: Topology, again: dict[str, dict[str, Any]]
+) -> None:
+    services = topology.services
+    before, n_revisions = {run["dag_run_id"] for run in services.runs("publish_reports")}, len(why(topology, MONTHS[2]))
+    asked = {"logical_date": None, "conf": {"month": KEYS[2]}}
+    services.request("POST", "/api/v2/dags/ingest_measurements/dagRuns", asked)
+    [run] = ended(services, before, 1)
+    assert (run["partition_key"], run["triggered_by"], run["state"]) == (KEYS[2], "asset", "success")
+    assert len(why(topology, MONTHS[2])) == n_revisions, "unchanged: nothing new"
