@@ -10,17 +10,13 @@ import pytest
 
 from ispeed.arrivals import note_arrival
 from ispeed.database import Database
-from ispeed.draft import write_workbooks
 from ispeed.errors import UserError
 from ispeed.months import Month
-from ispeed.reports import build_reports, check_reports
 from ispeed.settings import Settings
-from ispeed.share import publish
 from ispeed.verification import verify
-from pipeline import SampleMonths, run_steps
+from pipeline import AGAIN, SampleMonths, run_steps
 
 MONTH = Month(2024, 10)
-AGAIN = (build_reports, check_reports, write_workbooks, publish)
 RETURNS = {
     "asked_kinds": ["school", "commune"],
     "rows": [

@@ -14,25 +14,21 @@ from openpyxl import load_workbook
 
 from ispeed.book_checks import check_book
 from ispeed.database import Database
-from ispeed.draft import write_workbooks
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
 from ispeed.policy import read_policy
-from ispeed.reports import build_reports, check_reports
 from ispeed.returns import asked_bodies, missing_bodies
 from ispeed.returns.collecting import collect_returns
 from ispeed.returns.form import form_workbook
 from ispeed.returns.publishing import publish_forms
 from ispeed.settings import Settings
-from ispeed.share import publish
 from ispeed.shared_folder import FORMS
 from ispeed.verification import verify
 from ispeed.withdrawal import withdraw
-from pipeline import SampleMonths, run_steps
+from pipeline import AGAIN, SampleMonths, run_steps
 from return_forms import as_typed
 
 MONTH = Month(2024, 10)
-AGAIN = (build_reports, check_reports, write_workbooks, publish)
 IN_TIME, LATE = (datetime.fromisoformat(f"2024-11-{day}T08:00:00+07:00").timestamp() for day in ("08", "12"))
 
 
