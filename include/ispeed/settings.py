@@ -58,6 +58,7 @@ class Settings:
     wait_seconds: float = 7 * 24 * 3600.0
     file_bytes_max: int = 20_000_000_000
     files_max: int = 10_000
+    fetch_bytes_max: int = 50_000_000_000
     rows_max: int = 100_000_000
     columns_max: int = 1_000
     field_bytes_max: int = 100_000
@@ -130,6 +131,7 @@ class Settings:
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
             file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
             files_max=int(number("ISPEED_FILES_MAX", cls.files_max, "files")),
+            fetch_bytes_max=int(number("ISPEED_FETCH_BYTES_MAX", cls.fetch_bytes_max, "bytes")),
             rows_max=int(number("ISPEED_ROWS_MAX", cls.rows_max, "records")),
             columns_max=int(number("ISPEED_COLUMNS_MAX", cls.columns_max, "columns")),
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
