@@ -199,10 +199,10 @@ def _wanted(
         if fault and is_strict:
             raise fault[1]
         if fault:
-            aside.append(SetAside(printable(path)[:_LONGEST_SHOWN], fault[0]))
+            aside.append(_set_aside(path, fault[0]))
         elif not is_strict and entry.kind == "directory":
             if path.count("/") >= depth:
-                aside.append(SetAside(printable(path)[:_LONGEST_SHOWN], "deep"))
+                aside.append(_set_aside(path, "deep"))
         else:
             wanted[path] = entry
     n_bytes = sum(entry.size for entry in wanted.values())
@@ -214,6 +214,10 @@ def _wanted(
             "take away what does not belong there, or raise the setting where the lake has room for it twice",
         )
     return wanted, tuple(aside)
+
+
+def _set_aside(path: str, why: Why) -> SetAside:
+    return SetAside(printable(path)[:_LONGEST_SHOWN] or "(không tên)", why)
 
 
 def _tree(remote: RemoteFolder, below: str, depth: int, most: int) -> list[tuple[str, RemoteEntry]]:
@@ -273,7 +277,7 @@ def _name_fault(name: str) -> str:
 
 
 def _joined(below: str, name: str) -> str:
-    return f"{below}/{name}" if below else name
+    return "/".join(filter(None, (below, name)))
 
 
 def _remove(path: Path) -> None:
