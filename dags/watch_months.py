@@ -2,8 +2,8 @@
 ### Theo dõi hạn của tháng
 
 Mỗi ngày để lại dấu hiệu rằng Airflow còn hoạt động, xem tháng đến hạn đã phát hành chưa, cơ quan, đơn vị nào chưa gửi
-báo cáo, tệp đã gửi lên thư mục dùng chung ở xa (SFTP, S3) còn nguyên không; điều cần biết được gửi qua thư điện tử hoặc
-kênh trò chuyện, khi đã được cấu hình.
+báo cáo, và tệp đã gửi lên thư mục dùng chung ở xa (SFTP, S3) còn nguyên không; điều cần biết được gửi qua thư điện tử
+hoặc kênh trò chuyện, khi đã được cấu hình.
 
 - **Đầu vào:** ghi chép các bước của tháng trong `ISPEED_LAKE`, cơ sở dữ liệu báo cáo, thư mục dùng chung, thư mục tệp
   xuất; hạn là ngày `report_day` của `policy.yaml`.
