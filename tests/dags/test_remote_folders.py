@@ -626,13 +626,13 @@ def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(remote: R
     remote.write(f"{OCTOBER}/Sở Nội vụ/a.xlsx", form(returns, 60, 40, 30))
     second = look_at_returns(place)
     assert second != first
-    remote.write(f"{OCTOBER}/Các sở/Sở Tư pháp/phiếu/a.xlsx", form(returns, 30, 20, 10, code="SO-TP"))
+    remote.write(f"{OCTOBER}/Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx", form(returns, 30, 20, 10, code="SO-TP"))
     assert look_at_returns(place) != second
     again = collect_returns(returns, OCTOBER)
     assert {outcome.file: outcome.state for outcome in again.outcomes} == {
         "gửi lại.xlsx": "superseded",
         "Sở Nội vụ/a.xlsx": "accepted",
-        "Các sở/Sở Tư pháp/phiếu/a.xlsx": "accepted",
+        "Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx": "accepted",
     }
     assert all(outcome.message.startswith(outcome.file) for outcome in again.outcomes)
     folder, _ = bring_returns(returns, OCTOBER)
@@ -643,7 +643,7 @@ def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(remote: R
     remote.remove(f"{OCTOBER}/Sở Nội vụ/a.xlsx")
     bring_returns(returns, OCTOBER)
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.xlsx")] == [
-        "Các sở/Sở Tư pháp/phiếu/a.xlsx"
+        "Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx"
     ]
 
 
@@ -695,7 +695,10 @@ def test_one_odd_entry_among_returns_is_set_aside_with_its_reason_and_the_others
         assert any(file == name and reason in message for file, message in told), (name, reason)
     # Of a file and a folder of one name the file is read: it is no form.
     assert len(told) == len(odd) + (remote.scheme == "s3")
-    assert is_clean(returns.returns / str(OCTOBER))
+    folder = returns.returns / str(OCTOBER)
+    assert is_clean(folder)
+    assert (folder / "1/2/3/4/5").exists()
+    assert not (folder / "1/2/3/4/5/6").exists()
 
 
 def test_more_returns_than_anyone_sends_are_not_fetched(remote: Remote, returns: Settings) -> None:
