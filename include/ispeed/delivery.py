@@ -88,7 +88,8 @@ def _deliver(settings: Settings, by: Literal["note", "listing", "content"]) -> D
         files |= {path: hashlib.sha256(content).hexdigest() for path, content in pointers.items()}
         to_send = {path for path in files if note.get(path) != files[path]}
         to_remove = sorted(path for path in note.keys() - files.keys() if _is_taken_away(settings.share, path))
-        if by == "note" and not to_send and not to_remove:
+        pending = {*to_send, *to_remove}
+        if not pending and (by == "note" or not note):
             return Delivered(0, ())
         with RemoteFolder(settings.share_uri) as remote, tempfile.TemporaryDirectory(prefix="ispeed-") as scratch:
             _require_ours(settings, remote, note)
@@ -96,13 +97,14 @@ def _deliver(settings: Settings, by: Literal["note", "listing", "content"]) -> D
             if by != "note":
                 sizes = {path: (settings.share / path).stat().st_size for path in files.keys() - pointers.keys()}
                 sizes |= {path: len(content) for path, content in pointers.items()}
-                sent = {path: sha256 for path, sha256 in note.items() if path not in {*to_send, *to_remove}}
+                sent = {path: sha256 for path, sha256 in note.items() if path not in pending}
                 differences = tuple(_differences(remote, sent, sizes, by_content=by == "content"))
                 to_send |= {difference.path for difference in differences if difference.can_be_mended}
-            for path in to_send:
+            in_turn = sorted(to_send, key=_turn)
+            for path in in_turn:
                 if path.endswith(f"/{MANIFEST}") and path not in note:
                     _require_place(settings, remote, path)
-            for path in sorted(to_send, key=_turn):
+            for path in in_turn:
                 source = settings.share / path
                 if path in pointers:
                     source = Path(scratch) / Path(path).name

@@ -320,6 +320,13 @@ def test_what_somebody_deleted_or_changed_there_is_told_and_sent_again(settings:
 
 
 @pytest.mark.parametrize("remote", ["s3"], indirect=True)
+def test_where_nothing_was_delivered_yet_nothing_is_compared(remote: Remote, tmp_path: Path) -> None:
+    assert share_reminders(small(tmp_path, share_uri=remote.uri)) == []
+    assert share_reminders(small(tmp_path)) == []
+    assert remote.contents() == {}
+
+
+@pytest.mark.parametrize("remote", ["s3"], indirect=True)
 def test_a_local_share_that_lost_a_revision_does_not_take_it_from_readers(
     settings: Settings, remote: Remote, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
