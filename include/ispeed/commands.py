@@ -246,15 +246,23 @@ def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
     return OK
 
 
-def run_deliver() -> int:
-    """Send to the share on SFTP or S3 what it does not have yet: after a delivery that was cut by hand or for long."""
-    from ispeed.delivery import deliver
+def run_deliver(*, by_content: bool) -> int:
+    """Send to the share on SFTP or S3 what it does not have yet, and again what does not lie there as it was sent.
+
+    What lies there is compared by names and sizes, or `by_content`. Prints what was not as it was sent.
+    """
+    from ispeed.delivery import mend_delivery
 
     settings = settings_with_connections()
     if not settings.share_uri:
         raise UserError("setting ISPEED_SHARE", shown(settings.share), "an address", "nothing: this share is here")
-    n_files = deliver(settings)
-    print(f"{n_files} files sent or removed: {settings.share_uri} is what is published")
+    delivered = mend_delivery(settings, by_content=by_content)
+    for difference in delivered.differences:
+        again = "sent again" if difference.can_be_mended else "not here any more either: restore lake/share"
+        print(f"{difference.found:<8} {difference.path} ({again})")
+    if not all(difference.can_be_mended for difference in delivered.differences):
+        return FAULT
+    print(f"{delivered.n_files} files sent or removed: {settings.share_uri} is what is published")
     return OK
 
 

@@ -13,10 +13,12 @@ import pytest
 from ispeed.arrivals import read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.engine import open_engine
+from ispeed.errors import UserError
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
 from ispeed.policy import read_policy
 from ispeed.registry import sync_registry
+from ispeed.return_folder import FILES_MAX
 from ispeed.returns import Body, asked_bodies, deadline_of, missing_bodies
 from ispeed.returns.collecting import Collected, collect_returns
 from ispeed.returns.form import form_workbook
@@ -191,6 +193,26 @@ def test_names_that_no_program_can_show_stop_nothing(settings: Settings) -> None
         "link.xlsx": "refused",
     }
     assert "liên kết" in outcomes["link.xlsx"].message
+
+
+def test_folders_are_read_to_a_depth_and_links_are_told_of(settings: Settings) -> None:
+    folder = settings.returns / str(MONTH)
+    (folder / "1/2/3/4/5/6").mkdir(parents=True)
+    send(settings, Sent("SO-NV", "1/2/3/4/5/a.xlsx", as_typed(50, 40, 30), ""))
+    send(settings, Sent("SO-TP", "1/2/3/4/5/6/a.xlsx", as_typed(50, 40, 30), ""))
+    (folder / "1" / "etc").symlink_to("/etc")
+    outcomes = {outcome.file: outcome for outcome in collect_returns(settings, MONTH).outcomes}
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {
+        "1/2/3/4/5/a.xlsx": "accepted",
+        "1/2/3/4/5/6": "refused",
+        "1/etc": "refused",
+    }
+    assert "thư mục nằm sâu quá 5 cấp" in outcomes["1/2/3/4/5/6"].message
+    assert "liên kết" in outcomes["1/etc"].message
+    for number in range(FILES_MAX):
+        (folder / str(number)).mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="more than 5,000 files and folders"):
+        collect_returns(settings, MONTH)
 
 
 def test_a_file_that_ends_its_reader_stops_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
