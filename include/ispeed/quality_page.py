@@ -62,7 +62,7 @@ STAGE_NAMES: Final = {
 # What arrives beside the measurements, and where a month's page tells of it.
 ARRIVAL_NAMES: Final[Mapping[Kind, tuple[str, str, str]]] = {
     "returns": ("Phiếu cơ quan", "Returns", "phieu"),
-    "atlas": ("VNNIC", "VNNIC", "vnnic"),
+    "atlas": ("Số liệu VNNIC", "VNNIC's figures", "vnnic"),
 }
 # A mark, the word, and English.
 STATES: Final[Mapping[State, tuple[str, str, str]]] = {
