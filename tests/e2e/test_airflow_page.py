@@ -120,9 +120,9 @@ def test_the_list_shows_where_each_month_stands(opened: Open) -> None:
         for row in page.locator("table.months tbody tr").all()
     }
     of_returns, of_vnnic = beside["10/2024"]
-    assert of_returns == "✓ Xong 2/12 1 muộn 2 bị từ chối"
-    assert re.fullmatch(r"✓ Xong \d\d/\d\d/\d{4} 2 cảnh báo", of_vnnic)
-    assert beside["11/2024"] == beside["12/2024"] == ["· Chưa", "· Chưa"]
+    assert of_returns == "✓Xong 2/12 1 muộn 2 bị từ chối"
+    assert re.fullmatch(r"✓Xong \d\d/\d\d/\d{4} 2 cảnh báo", of_vnnic)
+    assert beside["11/2024"] == beside["12/2024"] == ["·Chưa", "·Chưa"]
     assert page.faults == []
 
 
@@ -130,7 +130,7 @@ def test_refused_returns_and_a_site_that_was_down_are_one_click_from_the_list(op
     page = opened("/ispeed/")
     page.get_by_role("link", name="2 bị từ chối").click()
     assert page.url.endswith(f"/ispeed/{GOOD}/#phieu")
-    photo, refused = page.locator("section.error.bad").all()
+    refused, photo = page.locator("section.error.bad").all()
     assert refused.get_by_role("heading").inner_text() == "Tỉnh Đoàn"
     assert refused.locator("dd").all_inner_texts() == [
         f"{REFUSED}, trang “Phiếu báo cáo”, ô Q16",
