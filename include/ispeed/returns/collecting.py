@@ -174,34 +174,6 @@ def _refused_folder(name: str) -> Outcome:
     return Outcome.refused(name, "", "", error)
 
 
-def _note_look(
-    settings: Settings,
-    month: Month,
-    bodies: Sequence[Body],
-    rows: Sequence[Mapping[str, Any]],
-    outcomes: Sequence[Outcome],
-) -> tuple[Body, ...]:
-    """Note for the page in Airflow what this look found; those who have not returned."""
-    returned = {row["organisation_code"]: row for row in rows}
-    names = {body.code: body.name for body in bodies}
-    missing = tuple(body for body in bodies if body.code not in returned)
-    late = (
-        Late(names[code], row["submitted_at"]) for code, row in returned.items() if row["is_late"] and code in names
-    )
-    refused = (Problem.of(names.get(one.code, ""), one.error) for one in outcomes if one.error is not None)
-    look = ReturnsLook(
-        looked_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        deadline=deadline_of(settings, month).isoformat(),
-        n_asked=len(bodies),
-        n_returned=len(bodies) - len(missing),
-        late=tuple(late),
-        missing=tuple(body.name for body in missing),
-        refused=tuple(refused),
-    )
-    note_look(settings, month, "returns", look)
-    return missing
-
-
 def _bounded(settings: Settings) -> Settings:
     return replace(
         settings,
@@ -237,6 +209,34 @@ def _land(settings: Settings, month: Month, name: str, path: Path) -> tuple[Path
         with month_lock(settings, month, to_replace=False):
             write_file(landed, content)
     return landed, sha256, datetime.fromtimestamp(int(modified), UTC).isoformat()
+
+
+def _note_look(
+    settings: Settings,
+    month: Month,
+    bodies: Sequence[Body],
+    rows: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Outcome],
+) -> tuple[Body, ...]:
+    """Note for the page in Airflow what this look found; those who have not returned."""
+    returned = {row["organisation_code"]: row for row in rows}
+    names = {body.code: body.name for body in bodies}
+    missing = tuple(body for body in bodies if body.code not in returned)
+    late = (
+        Late(names[code], row["submitted_at"]) for code, row in returned.items() if row["is_late"] and code in names
+    )
+    refused = (Problem.of(names.get(one.code, ""), one.error) for one in outcomes if one.error is not None)
+    look = ReturnsLook(
+        looked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        deadline=deadline_of(settings, month).isoformat(),
+        n_asked=len(bodies),
+        n_returned=len(bodies) - len(missing),
+        late=tuple(late),
+        missing=tuple(body.name for body in missing),
+        refused=tuple(refused),
+    )
+    note_look(settings, month, "returns", look)
+    return missing
 
 
 def _chosen(forms: Sequence[Filled]) -> list[Filled]:
