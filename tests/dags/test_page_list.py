@@ -166,13 +166,13 @@ def test_why_returns_could_not_be_collected_is_told_for_its_run_and_by_notes_whe
     class Instance:
         dag_id, run_id, task_id, map_index = failed.dag_id, failed.run_id, "publish_forms", -1
 
-    note_failure(settings, OCTOBER, Instance, UserError("folder x", "no registry", "a registry", "sync it"))
+    note_failure(settings, OCTOBER, Instance, UserError("nơi x", "không có gì", "có", "làm lại"))
     (told,) = read_month_arrivals(settings, OCTOBER, {failed.dag_id: failed}, KINDS)["returns"].failures
-    assert (told.task_id, told.note and told.note.found) == ("publish_forms", "no registry")
+    assert (told.task_id, told.note and told.note.found) == ("publish_forms", "không có gì")
     without = read_month_arrivals(settings, OCTOBER, {}, KINDS)
     assert (without["returns"].state, without["atlas"].state) == ("failed", "never")
     page = months_page([read_overview(settings, OCTOBER, {}, [], [])], arrivals={OCTOBER: without})
-    assert "Gửi biểu mẫu</a>" in page and "folder x: no registry" in page
+    assert "Gửi biểu mẫu</a>" in page and "nơi x: không có gì" in page
     # Collected since.
     note_look(settings, OCTOBER, "returns", replace(LOOK, looked_at="2999-01-01T00:00:00+00:00"))
     assert read_month_arrivals(settings, OCTOBER, {}, KINDS)["returns"].state == "done"
@@ -180,16 +180,16 @@ def test_why_returns_could_not_be_collected_is_told_for_its_run_and_by_notes_whe
 
 def test_the_list_says_when_figures_came_and_of_a_site_that_was_down_why_not(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    fault = Problem("Di động, cấp xã", "http://x", "status 503 Service Unavailable", "200", "xem lại")
+    fault = Problem("Di động, cấp xã", "http://x", "máy chủ im lặng", "200", "xem lại")
     told = {}
     for look in (ASKED, replace(ASKED, faults=(fault,)), AtlasLook(NOON.isoformat(), (), (fault,))):
         note_look(settings, OCTOBER, "atlas", look)
         arrivals = {OCTOBER: read_month_arrivals(settings, OCTOBER, {}, ("atlas",))}
         page = months_page([read_overview(settings, OCTOBER, {}, [], [])], arrivals=arrivals)
         cell = page.partition('data-label="Số liệu VNNIC"')[2].partition("</td>")[0]
-        told[look] = [text for text in ("03/11/2024", "1 cảnh báo", "status 503") if text in cell]
+        told[look] = [text for text in ("03/11/2024", "1 cảnh báo", "máy chủ im") if text in cell]
         assert "Phiếu cơ quan" not in page
-    assert list(told.values()) == [["03/11/2024"], ["03/11/2024", "1 cảnh báo"], ["1 cảnh báo", "status 503"]]
+    assert list(told.values()) == [["03/11/2024"], ["03/11/2024", "1 cảnh báo"], ["1 cảnh báo", "máy chủ im"]]
 
 
 @pytest.fixture
