@@ -152,7 +152,7 @@ def test_refused_returns_and_a_site_that_was_down_are_one_click_from_the_list(op
     assert "404 Not Found" in warnings.first.locator("dd").nth(1).inner_text()
     assert page.locator("table", has_text="Số liệu đang dùng").locator("tbody tr").count() == 2
     run = site.server.request("GET", f"{ATLAS_RUNS}?partition_key_pattern={GOOD}")["dag_runs"][0]
-    page.get_by_role("link", name="Lần chạy").last.click()
+    page.get_by_role("link", name="Lần chạy", exact=True).last.click()
     assert page.url == f"{site.server.url}/dags/compare_atlas/runs/{quote(run['dag_run_id'], safe='')}"
 
 
