@@ -36,9 +36,9 @@ QUICK = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.enabled": "false",
-    # Java's second compiler takes more of a short run than it gives back.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
+# Java's second compiler takes more of a short run than it gives back.
+IN_SHORT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 # Of forty rows, code that Spark writes and compiles for each statement, and a task for each half of them, are most of
 # the time. With `make test ALL=1` they are as Spark has them.
 OF_FORTY_ROWS = {

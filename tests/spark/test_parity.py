@@ -17,7 +17,7 @@ from ispeed.tables import METRICS
 from pipeline import PublishedDemo, built_tables, more, run_steps
 from reference.test_corner_cases import HEADER
 from reference.test_hand_worked import ROWS as HAND_WORKED
-from spark.on_spark import BUILT, COMPUTED, OF_FORTY_ROWS, QUICK, differences, needs_spark, twin_of
+from spark.on_spark import BUILT, COMPUTED, IN_SHORT, OF_FORTY_ROWS, QUICK, differences, needs_spark, twin_of
 
 pytestmark = needs_spark
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -68,7 +68,8 @@ def session() -> Iterator[None]:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(MASTER)
-    for name, value in (QUICK if os.environ.get("ISPEED_TEST_ALL") else QUICK | OF_FORTY_ROWS).items():
+    quick = QUICK | IN_SHORT | ({} if os.environ.get("ISPEED_TEST_ALL") else OF_FORTY_ROWS)
+    for name, value in quick.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
