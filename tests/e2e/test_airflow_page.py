@@ -130,6 +130,7 @@ def test_refused_returns_and_a_site_that_was_down_are_one_click_from_the_list(op
     page = opened("/ispeed/")
     page.get_by_role("link", name="2 bị từ chối").click()
     assert page.url.endswith(f"/ispeed/{GOOD}/#phieu")
+    page.wait_for_load_state()
     refused, photo = page.locator("section.error.bad").all()
     assert refused.get_by_role("heading").inner_text() == "Tỉnh Đoàn Khánh Hòa"
     assert refused.locator("dd").all_inner_texts() == [
