@@ -23,9 +23,7 @@ from ispeed.settings import INCLUDE, PROJECT, Settings
 
 MONTH_DAG_IDS: Final = ("ingest_measurements", "publish_reports")
 # Of these, no month waits for the last three: what is looked for beside it, and what looks after it.
-# What arrives beside a month's measurements.
-ARRIVAL_DAG_IDS: Final = ("collect_returns", "compare_atlas")
-DAG_IDS: Final = ("sync_registry", *MONTH_DAG_IDS, *ARRIVAL_DAG_IDS, "watch_months")
+DAG_IDS: Final = ("sync_registry", *MONTH_DAG_IDS, "collect_returns", "compare_atlas", "watch_months")
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 # The first answers of a server that has just started are late where the machine is busy.
