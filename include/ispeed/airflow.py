@@ -276,10 +276,11 @@ def _lineage_of(*arguments: Any) -> Any:
 def _note_failure(error: Exception) -> None:
     """Note why the task that runs now fails. Where that cannot be noted, the log has it."""
     from ispeed.failures import note_failure
+    from ispeed.month_arrivals import ARRIVAL_DAGS
 
     try:
         context = get_current_context()
-        if context["dag_run"].dag_id in MONTH_DAG_IDS:
+        if context["dag_run"].dag_id in (*MONTH_DAG_IDS, *ARRIVAL_DAGS.values()):
             note_failure(settings_of_task(), month_of(context), context["ti"], error)
     except Exception as fault:
         log.warning("the failure is not noted for the page: %s", type(fault).__name__)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ispeed.arrival_looks import Problem, ReturnsLook, read_look
 from ispeed.arrivals import read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.engine import open_engine
@@ -125,6 +126,53 @@ def test_the_totals_are_those_added_up_by_hand(all_sent: tuple[Settings, Collect
     assert (collected.n_asked, len(missing)) == (181, 181 - len(rows))
     assert "THANHTRA" in missing and "SO-NV" not in missing
     assert {body.code for body in missing_bodies(settings, MONTH)} == missing
+
+
+def look_at(settings: Settings) -> ReturnsLook:
+    look = read_look(settings, MONTH, "returns")
+    assert isinstance(look, ReturnsLook)
+    return look
+
+
+def test_each_look_is_noted_with_who_has_not_returned_and_the_four_parts_of_each_refusal(
+    all_sent: tuple[Settings, Collected],
+) -> None:
+    settings, collected = all_sent
+    look = look_at(settings)
+    assert (look.n_asked, look.n_returned, len(look.missing)) == (181, len(COUNTED) - 1, 181 - len(COUNTED) + 1)
+    assert list(look.missing) == [body.name for body in collected.missing]
+    assert [one.submitted_at for one in look.late] == ["2024-11-09T17:00:00+00:00"]
+    assert look.deadline == "2024-11-10T00:00:00+07:00"
+    # Part by part what stands in the line that the workbook has.
+    lines = [f"{one.where}: {one.found}; cần: {one.expected}; cách sửa: {one.remedy}" for one in look.refused]
+    assert lines == [outcome.message for outcome in collected.outcomes if outcome.state == "refused"]
+    [of_nobody] = [one for one in look.refused if one.where.startswith("IMG_0001.jpg")]
+    [of_body] = [one for one in look.refused if one.where.startswith("âm.xlsx")]
+    assert (of_nobody.about, of_body.about) == ("", "Thanh tra tỉnh")
+
+
+def test_a_look_that_finds_nothing_is_noted_too_and_one_that_cannot_be_read_is_none(settings: Settings) -> None:
+    collect_returns(settings, MONTH)
+    assert (look_at(settings).n_returned, len(look_at(settings).missing)) == (0, 181)
+    send(settings, Sent("SO-NV", "1.xlsx", as_typed(50, 40, 30), ""))
+    send(settings, Sent("SO-TP", "2.xlsx", as_typed(50, 60, 30), ""))
+    collect_returns(settings, MONTH)
+    [problem] = look_at(settings).refused
+    assert (look_at(settings).n_returned, problem) == (
+        1,
+        Problem(
+            "Sở Tư pháp",
+            "2.xlsx, trang “Phiếu báo cáo”, ô Q15",
+            "số người đã cài đặt 60 lớn hơn tổng số người 50 (120,0%)",
+            "số người đã cài đặt không lớn hơn tổng số người",
+            "kiểm tra hai số, sửa rồi gửi lại",
+        ),
+    )
+    shutil.rmtree(settings.returns)
+    collect_returns(settings, MONTH)
+    assert (look_at(settings).n_returned, look_at(settings).refused) == (1, ())
+    (settings.lake_of("returns", MONTH) / "look.json").write_text('{"n_asked": 1}', encoding="utf-8")
+    assert read_look(settings, MONTH, "returns") is None
 
 
 def test_every_byte_that_came_is_kept(all_sent: tuple[Settings, Collected]) -> None:

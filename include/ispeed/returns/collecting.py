@@ -7,12 +7,13 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from ispeed.arrival_looks import Late, Problem, ReturnsLook, note_look
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.errors import UserError
@@ -59,13 +60,25 @@ State = Literal["accepted", "superseded", "refused"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one form of one file, in a line of Vietnamese. `code` is the body's, empty where none is known."""
+    """What became of one form of one file, in a line of Vietnamese. `code` is the body's, empty where none is known;
+    `error` is why it was refused.
+    """
 
     file: str
     sheet: str
     code: str
     state: State
     message: str
+    error: UserError | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def refused(cls, file: str, sheet: str, code: str, error: UserError) -> Outcome:
+        return cls(file, sheet, code, "refused", _line(error), error)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What a revision tells of it."""
+        return {name: getattr(self, name) for name in ("file", "sheet", "code", "state", "message")}
 
 
 @dataclass(frozen=True)
@@ -104,8 +117,7 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     refused = tuple(map(_not_read, aside))
     if not paths:
         log.info("Returns of %s: no file in %s.", month, settings.returns_uri or folder)
-        returned = {row["organisation_code"] for row in noted.document["rows"]} if noted else set()
-        missing = tuple(body for body in bodies if body.code not in returned)
+        missing = _note_look(settings, month, bodies, noted.document["rows"] if noted else (), refused)
         for outcome in refused:
             log.warning("%s: %s", outcome.state, outcome.message)
         return Collected(refused, missing, len(bodies), is_new=False)
@@ -124,7 +136,7 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                     stack.callback(process.close)
                 forms = _read(settings, process, landed, name)
             except UserError as error:
-                outcomes.append(Outcome(name, "", "", "refused", _line(error)))
+                outcomes.append(Outcome.refused(name, "", "", error))
                 continue
             moment = datetime.fromisoformat(submitted[sha256])
             for place, form in enumerate(_chosen(forms)):
@@ -146,12 +158,11 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
         "asked_kinds": list(settings.returns_asked),
         "deadline": deadline_of(settings, month).isoformat(),
         "rows": sorted(rows, key=lambda row: str(row["organisation_code"])),
-        "told": [asdict(outcome) for outcome in outcomes],
+        "told": [outcome.told for outcome in outcomes],
         "submitted": submitted,
     }
     arrival = note_arrival(settings, month, "returns", document)
-    returned = {row["organisation_code"] for row in rows}
-    missing = tuple(body for body in bodies if body.code not in returned)
+    missing = _note_look(settings, month, bodies, rows, outcomes)
     is_new = noted is None or noted.origin["shown"] != arrival.origin["shown"]
     return Collected(tuple(outcomes), missing, len(bodies), is_new)
 
@@ -173,7 +184,7 @@ def _read(settings: Settings, process: ReadingProcess, landed: Path, name: str) 
 
 def _not_read(entry: SetAside) -> Outcome:
     """An entry at an address that did not come in: it stops no other."""
-    return Outcome(entry.name, "", "", "refused", _line(UserError(entry.name, *_NOT_READ[entry.why])))
+    return Outcome.refused(entry.name, "", "", UserError(entry.name, *_NOT_READ[entry.why]))
 
 
 def _bounded(settings: Settings) -> Settings:
@@ -207,6 +218,34 @@ def _land(settings: Settings, month: Month, name: str, path: Path) -> tuple[Path
     return landed, sha256, datetime.fromtimestamp(int(modified), UTC).isoformat()
 
 
+def _note_look(
+    settings: Settings,
+    month: Month,
+    bodies: Sequence[Body],
+    rows: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Outcome],
+) -> tuple[Body, ...]:
+    """Note for the page in Airflow what this look found; those who have not returned."""
+    returned = {row["organisation_code"]: row for row in rows}
+    names = {body.code: body.name for body in bodies}
+    missing = tuple(body for body in bodies if body.code not in returned)
+    late = (
+        Late(names[code], row["submitted_at"]) for code, row in returned.items() if row["is_late"] and code in names
+    )
+    refused = (Problem.of(names.get(one.code, ""), one.error) for one in outcomes if one.error is not None)
+    look = ReturnsLook(
+        looked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        deadline=deadline_of(settings, month).isoformat(),
+        n_asked=len(bodies),
+        n_returned=len(bodies) - len(missing),
+        late=tuple(late),
+        missing=tuple(body.name for body in missing),
+        refused=tuple(refused),
+    )
+    note_look(settings, month, "returns", look)
+    return missing
+
+
 def _chosen(forms: Sequence[Filled]) -> list[Filled]:
     """The forms of a file without the copies that nobody filled in or that are hidden, where another is there."""
 
@@ -230,7 +269,7 @@ def _judge(
 
     def refused(found: str, expected: str, remedy: str, at: str = "") -> Outcome:
         error = UserError(where + (f", ô {at}" if at else ""), found, expected, remedy)
-        return Outcome(file, form.sheet, code, "refused", _line(error))
+        return Outcome.refused(file, form.sheet, code, error)
 
     told_month = str(form.code.month) if form.code else form.month_told
     if form.code is not None and form.code.version != VERSION:
