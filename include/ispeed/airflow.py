@@ -162,8 +162,8 @@ def settings_of_task() -> Settings:
         settings = Settings.from_environment({**os.environ, **{name: read[name](of) for name, of in kept.items()}})
     except (AirflowNotFoundException, AirflowRuntimeError):
         raise UserError(
-            " and ".join(f"setting {name}" for name in kept),
-            f"Airflow has no {' or no '.join(kept.values())}",
+            f"setting {', '.join(kept)}",
+            f"Airflow has not all of: {', '.join(kept.values())}",
             "a connection for ISPEED_DB, a variable for ISPEED_DEVICE_KEY, in Airflow or its secrets backend",
             "add it there, or set the secret itself",
         ) from None
