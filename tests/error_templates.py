@@ -1,8 +1,9 @@
 """The texts of our errors as the code has them: what a walk of its syntax trees finds, without running it.
 
-A template is a text with numbered places: `{0}` for a value, `{0:n}` for a number, `{0:r}` for a value in quotes (`!r`),
-`{0:t}` for a text of ours that has templates itself, `{0:t?}` for one that may also be any value. What is followed: literals, f-strings, `+`, conditions, names of the function, of its module and of
-modules it imports from, what a function of ours answers, what those give who call one, attributes set on `self`.
+A template is a text with numbered places: `{0}` for a value, `{0:n}` for a number, `{0:r}` for a value in quotes
+(`!r`), `{0:t}` for a text of ours that has templates itself, `{0:t?}` for one that may also be any value. What is
+followed: literals, f-strings, `+`, conditions, names of the function, of its module and of modules it imports from,
+what a function of ours answers, what those give who call one, what is appended to a list, attributes set on `self`.
 """
 
 from __future__ import annotations
@@ -117,9 +118,9 @@ class Code:
     def _lines(self, expression: ast.expr, scope: Scope) -> Iterator[Pieces]:
         """The texts of a part, which for what was found may be a sequence of lines."""
         for value, where in self._values(expression, scope):
-            if isinstance(value, ast.List | ast.Tuple | ast.Set):
+            if isinstance(value, ast.List | ast.Tuple):
                 for element in value.elts:
-                    yield from self._lines(element.value if isinstance(element, ast.Starred) else element, where)
+                    yield from self._lines(element, where)
             elif isinstance(value, ast.ListComp | ast.GeneratorExp):
                 yield from self._lines(value.elt, where)
             else:
@@ -136,7 +137,7 @@ class Code:
                 nearer = [(expression.body, scope), (expression.orelse, scope)]
             elif isinstance(expression, ast.BoolOp):
                 nearer = [(value, scope) for value in expression.values]
-            elif isinstance(expression, ast.NamedExpr):
+            elif isinstance(expression, ast.NamedExpr | ast.Starred):
                 nearer = [(expression.value, scope)]
             else:
                 nearer = list(self._behind(expression, scope))
@@ -167,9 +168,7 @@ class Code:
             for function, around in self._called(expression, scope):
                 within = Scope(around.module, (*around.functions, function))
                 for node in ast.walk(function):
-                    if isinstance(node, ast.Return) and node.value is not None:
-                        yield node.value, within
-                    elif isinstance(node, ast.Yield) and node.value is not None:
+                    if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                         yield node.value, within
 
     def _fields(self, name: str, scope: Scope) -> Iterator[tuple[ast.expr, Scope]]:
@@ -247,7 +246,9 @@ class Code:
                 texts.append(ANY)
                 continue
             self._open.append(id(value))
-            if isinstance(value, ast.Constant):
+            if isinstance(value, ast.ListComp | ast.GeneratorExp):
+                texts += self._texts(value.elt, where)
+            elif isinstance(value, ast.Constant):
                 texts.append((str(value.value),) if value.value is not None else ("",))
             elif isinstance(value, ast.JoinedStr):
                 texts += self._product([self._part(part, where) for part in value.values])

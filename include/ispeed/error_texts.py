@@ -1,10 +1,10 @@
 """The texts of errors in Vietnamese, for who reads them on the page in Airflow and in messages.
 
-Code, logs and terminals are English. `include/errors_vi.yaml` has each text as the code has it, with numbered places, and
-the same in Vietnamese. Which one a finished text was made of is found by the text itself: an error that was noted by a
-process that is gone is told as well as one at hand. What is not sure stays English as a whole: no template fits, the one
-that fits does so in two ways, or two fit of which neither is a special case of the other. So a value that imitates
-a text of ours can have a text left in English, and never one told that says something else.
+Code, logs and terminals are English. `include/errors_vi.yaml` has each text as the code has it, with numbered places,
+and the same in Vietnamese. Which one a finished text was made of is found by the text itself: an error that was noted
+by a process that is gone is told as well as one at hand. What is not sure stays English as a whole: no template fits,
+the one that fits does so in two ways, or two fit of which neither is a special case of the other. So a value that
+imitates a text of ours can have a text left in English, and never one told that says something else.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Template:
         if not (text.startswith(first) and text.endswith(last) and len(text) >= len(first) + len(last)):
             return _WHOLE
         # By where the next place begins: ways to get there, and the values of one of them.
-        ways = {len(first): (1, ())}
+        ways: dict[int, tuple[int, tuple[str, ...]]] = {len(first): (1, ())}
         for number, ((_, kind), literal) in enumerate(zip(self.places, self.between[1:], strict=True), start=1):
             ends = [len(text) - len(last)] if number == len(self.places) else list(_all_of(literal, text))
             further: dict[int, tuple[int, tuple[str, ...]]] = {}
@@ -72,7 +72,7 @@ class Template:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A text as made of one template: `told` in Vietnamese, if that is sure; `skeleton` is the text without its values."""
+    """A text as made of one template: `skeleton` is the text without its values, `told` Vietnamese, if that is sure."""
 
     template: Template
     skeleton: str
@@ -84,8 +84,9 @@ class _Reading:
 
 
 def in_vietnamese(text: str) -> str:
-    """What was found, what is expected or what to do, line by line; a line without a sure translation stays as it is."""
-    return "\n".join(_told(line.strip(), "texts") for line in text.split("\n"))
+    """What was found, is expected or is to be done, line by line; a line without a sure translation stays as it is."""
+    first, *others = text.split("\n")
+    return "\n".join(_told(line, "texts") for line in (first, *map(str.strip, others)))
 
 
 def place_in_vietnamese(where: str) -> str:

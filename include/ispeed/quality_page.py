@@ -214,7 +214,7 @@ def message_page(title: str, text: str, link: tuple[str, str] | None = None, err
 
 
 def parts_of(where: str, found: str, expected: str, remedy: str) -> list[tuple[str, str, str, str]]:
-    """The parts of an error: each its name in Vietnamese and in English, its text in Vietnamese and as the log has it."""
+    """The parts of an error: of each the name in Vietnamese and in English, the text in Vietnamese and as logged."""
     return [
         ("Vị trí", "where", place_in_vietnamese(where), where),
         ("Phát hiện", "found", in_vietnamese(found), "\n".join(map(str.strip, found.split("\n")))),
