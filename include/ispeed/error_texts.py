@@ -117,22 +117,30 @@ def _read(text: str, among: Sequence[Template], depth: int = 0) -> _Reading | No
 def _readings(text: str, among: Sequence[Template], depth: int) -> Iterator[_Reading]:
     for template in among:
         n_ways, values = template.split(text)
-        if not n_ways:
-            continue
-        told, skeleton = {}, template.between[0]
-        is_sure = n_ways == 1
-        for (number, kind), value, literal in zip(template.places, values, template.between[1:], strict=True):
-            told[number] = value.translate(_MARKS) if kind == "n" else value
-            filling = _FILLINGS.get(kind, _ANYTHING)
-            if kind.startswith("t"):
-                inner = _read(value, templates(), depth + 1) if depth < _DEEPEST else None
-                if inner and inner.told:
-                    told[number], filling = inner.told, inner.skeleton
-                elif inner or kind == "t":
-                    is_sure = False
-            skeleton += filling + literal
-        filled = _PLACE.sub(lambda place, told=told: told[place[1]], template.vietnamese)  # type: ignore[misc]
-        yield _Reading(template, skeleton, filled if is_sure else None)
+        reading = _filled(template, values, depth) if n_ways else None
+        if reading:
+            yield reading if n_ways == 1 else _Reading(template, reading.skeleton, None)
+
+
+def _filled(template: Template, values: Sequence[str], depth: int) -> _Reading | None:
+    """The template with these values; None where one that should be a text of ours is none."""
+    told: dict[str, str] = {}
+    skeleton, is_sure = template.between[0], True
+    for (number, kind), value, literal in zip(template.places, values, template.between[1:], strict=True):
+        told[number], filling = value, _FILLINGS.get(kind, _ANYTHING)
+        if kind == "n":
+            told[number] = value.translate(_MARKS)
+        elif kind.startswith("t"):
+            inner = _read(value, templates(), depth + 1) if depth < _DEEPEST else None
+            if inner is None and kind == "t":
+                return None
+            if inner and inner.told is not None:
+                told[number], filling = inner.told, inner.skeleton
+            elif inner:
+                is_sure = False
+        skeleton += filling + literal
+    vietnamese = _PLACE.sub(lambda place: told[place[1]], template.vietnamese)
+    return _Reading(template, skeleton, vietnamese if is_sure else None)
 
 
 @cache

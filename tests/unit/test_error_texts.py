@@ -279,7 +279,7 @@ def test_a_place_is_told_with_its_values_as_they_are(where: str, told: str) -> N
         ("12,345 bytes", "12.345 byte"),
         (
             "Mỗi khóa chỉ có một dòng: 12 rows\n    such as a.csv row 8114",
-            "Mỗi khóa chỉ có một dòng: 12 dòng\nví dụ a.csv, dòng 8114",
+            "Mỗi khóa chỉ có một dòng: 12 dòng\nví dụ: a.csv, dòng 8114",
         ),
         (
             "2 files, 1,234 bytes, no .done marker (a.csv, b.csv), after waiting for 7 days, 0:00:00",
