@@ -88,10 +88,7 @@ def pages() -> Any:
     database_at = cache(Database)
 
     def settings() -> Settings:
-        try:
-            return Settings.from_environment()
-        except UserError as error:
-            raise HTTPException(503, str(error)) from None
+        return Settings.from_environment()
 
     def database(settings: Annotated[Settings, Depends(settings)]) -> Database:
         try:
@@ -181,6 +178,11 @@ def pages() -> Any:
         login = (f"{page_path('/api/v2/auth/login')}?next={quote(str(request.url))}", "Đăng nhập")
         page = message_page(title, text or error.detail, login if error.status_code == 401 else None)
         return HTMLResponse(page, error.status_code, headers=HEADERS)
+
+    @app.exception_handler(UserError)
+    def tell_parts(_: Request, error: UserError) -> HTMLResponse:
+        # The settings, or the policy, cannot be used as they are.
+        return HTMLResponse(message_page(MESSAGES[503][0], "", error=error), 503, headers=HEADERS)
 
     @app.get("/")
     def months(session: SessionDep, settings: SettingsNow, kinds: Arriving) -> HTMLResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -52,6 +52,11 @@ class ApproveMonth(HITLOperator):
         # Subject and body are templates to Airflow: what is asked is set when they have been rendered.
         super().__init__(subject="Phát hành tháng này?", options=[APPROVE, REFUSE], **kwargs)
 
+    @property
+    def hours(self) -> float:
+        """How long an answer is waited for; 0 for ever."""
+        return self.response_timeout / timedelta(hours=1) if self.response_timeout else 0.0
+
     @no_retry_on_user_error
     def execute(self, context: Context) -> None:
         settings, month = run_of(context)
@@ -83,9 +88,7 @@ class ApproveMonth(HITLOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLTimeoutError:
-            raise UserError(
-                where, f"no answer within {self.response_timeout}", f"{APPROVE} or {REFUSE}", redo
-            ) from None
+            raise UserError(where, f"no answer within {self.hours:g} hours", f"{APPROVE} or {REFUSE}", redo) from None
         user: Any = answer["responded_by_user"] or {}
         who = str((user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", user))
         chosen, at = answer["chosen_options"][0], answer["responded_at"].isoformat(timespec="seconds")
@@ -121,7 +124,7 @@ class ApproveMonth(HITLOperator):
                 "Số dòng": [f"{what}: {number(n)}" for what, n in waterfall(quality)],
                 "Cảnh báo": warning_lines(quality),
                 "Cần làm": f"Mở liên kết dưới đây, chọn “{APPROVE}” hoặc “{REFUSE}”.",
-                "Thời hạn": f"{self.response_timeout}" if self.response_timeout else "",
+                "Thời hạn": f"{number(self.hours, 0 if self.hours.is_integer() else 1)} giờ" if self.hours else "",
             },
             [("Trả lời tại", airflow_url() + run), ("Chất lượng dữ liệu của tháng", page)],
             "Không trả lời trong thời hạn thì tháng không được phát hành; bản đang phát hành giữ nguyên.",

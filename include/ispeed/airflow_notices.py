@@ -19,6 +19,7 @@ from airflow.sdk import Connection, Context, conf
 from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from ispeed.airflow import month_of, settings_of_task
+from ispeed.error_texts import fault_in_vietnamese, in_vietnamese, place_in_vietnamese
 from ispeed.months import LOCAL_ZONE, Month
 from ispeed.notice import Notice, notice
 from ispeed.notice_log import read_note, tell_it_is_well, tell_once
@@ -121,18 +122,18 @@ def failure_notice(context: Context, now: datetime) -> tuple[str, Notice]:
     if hasattr(error, "remedy"):
         about = f"{task.task_id}\n{error}"
         facts |= {
-            "Vị trí": _redacted(error.where),
-            "Phát hiện": [_redacted(line.strip()) for line in error.found.splitlines()],
-            "Yêu cầu": _redacted(error.expected),
-            "Cần làm": [_redacted(error.remedy), MENDED if month else AGAIN],
+            "Vị trí": _redacted(place_in_vietnamese(error.where)),
+            "Phát hiện": [_redacted(line) for line in in_vietnamese(error.found).split("\n")],
+            "Yêu cầu": _redacted(in_vietnamese(error.expected)),
+            "Cần làm": [_redacted(in_vietnamese(error.remedy)), MENDED if month else AGAIN],
         }
     elif isinstance(error, BaseException):
         # Of the same kind is the same: ports, times and names of temporary files differ from one time to the next.
         # Further lines may quote rows, which do not leave the lake.
         about = f"{task.task_id}\n{type(error).__name__}"
-        first = next(iter(str(error).splitlines()), "")
+        first, kind = next(iter(str(error).splitlines()), ""), type(error).__name__
         facts |= {
-            "Sự cố": f"{type(error).__name__}: {_redacted(first)[:FAULT_LENGTH]}",
+            "Sự cố": [f"{fault_in_vietnamese(kind)}.", f"{kind}: {_redacted(first)[:FAULT_LENGTH]}"],
             "Cần làm": [
                 f"Airflow đã thử {task.try_number} lần. Tìm nguyên nhân (mạng, đĩa, cơ sở dữ liệu) trong nhật ký.",
                 AGAIN,

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    TaskDeferred,
-)
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ispeed.airflow import no_retry_on_user_error, run_of
@@ -70,7 +67,7 @@ class ExportTrigger(BaseTrigger):
                 files, found_now = None, f"the folder cannot be read: {getattr(error, 'found', error)}"
             except UserError as error:
                 # A key that is refused is not waited for: the address may lock us out.
-                yield TriggerEvent({"is_complete": False, "found": error.found, "error": str(error)})
+                yield TriggerEvent({"is_complete": False, "found": error.found, "error": error.parts})
                 return
             else:
                 found_now = str(look)
@@ -132,7 +129,7 @@ class WaitForExport(BaseOperator):
         """Resume after the wait with what the trigger found. Raises where the deadline has passed."""
         settings, month = run_of(context)
         if "error" in event:
-            raise AirflowFailException(event["error"])
+            raise UserError(*event["error"])
         if not event["is_complete"]:
             raise UserError(
                 f"export folder {settings.export_place(month)}",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ispeed.checks import CheckResult, row_reasons
 from ispeed.draft import Draft
+from ispeed.error_texts import in_vietnamese
 from ispeed.lake import write_json
 from ispeed.months import Month
 from ispeed.quality import MonthQuality
@@ -99,6 +100,6 @@ def _path(settings: Settings, month: Month) -> Path:
 
 
 def _warning(result: CheckResult) -> str:
-    example = f"; ví dụ: {result.examples[0][:LONGEST_EXAMPLE]}" if result.examples else ""
+    example = "; " + in_vietnamese(f"such as {result.examples[0][:LONGEST_EXAMPLE]}") if result.examples else ""
     where = TABLES.get(result.table, result.table)
     return f"{where}: {result.description_vi}: {number(result.n_rows)} dòng{example}"

@@ -186,7 +186,9 @@ def _features(file: Path) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
         except shapely.errors.GEOSException as error:
             raise UserError(place, str(error), "a Polygon or MultiPolygon", "export it from the map again") from error
         if polygon.geom_type not in _KINDS or polygon.is_empty:
-            raise UserError(place, polygon.geom_type, " or ".join(_KINDS), "leave it out, or draw it as an area")
+            raise UserError(
+                place, polygon.geom_type, f"one of {', '.join(_KINDS)}", "leave it out, or draw it as an area"
+            )
         if not polygon.is_valid:
             raise UserError(
                 place, shapely.is_valid_reason(polygon), "lines that do not cross", "mend the polygon in the map"

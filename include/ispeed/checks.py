@@ -316,10 +316,14 @@ def stop_where_critical(month: Month, results: Sequence[CheckResult]) -> None:
     if failed:
         raise CheckFailed(
             f"month {month}, checks of " + ", ".join(dict.fromkeys(result.table for result in failed)),
-            "; ".join(
-                f"{result.description_vi}: {result.n_rows} rows" + "".join(f"; {e}" for e in result.examples)
+            [
+                line
                 for result in failed
-            ),
+                for line in (
+                    f"{result.description_vi}: {result.n_rows:,} rows",
+                    *(f"such as {example}" for example in result.examples),
+                )
+            ],
             "no row that fails a critical check",
             "correct the export, the registry or the source contract, then run the month again; nothing was published",
         )

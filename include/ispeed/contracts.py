@@ -164,7 +164,7 @@ class Contract:
         raise UserError(
             f"file {file_name}",
             "no shape of the source contract fits its name",
-            "a name like " + " or ".join(shape.pattern for shape in self.shapes),
+            "a name like one of " + ", ".join(shape.pattern for shape in self.shapes),
             "rename or convert the file, or declare its shape in the source contract",
         )
 
@@ -204,17 +204,18 @@ class Contract:
                 )
         for column in self.required:
             if column not in columns and column not in self.constants:
+                headers = self.headers.get(column, ())
                 raise UserError(
                     f"file {file_name}, row {row}",
                     f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none"),
-                    " or ".join(map(_described, self.headers.get(column, ()))) or f"a declared {column}",
+                    f"one of {', '.join(map(_described, headers))}" if headers else f"a declared {column}",
                     f"add the new header text under columns.{column}.headers of the source contract",
                 )
         return columns
 
 
 def _described(header: Header) -> str:
-    return repr(header.text) + (f" (from {header.valid_from} on)" if header.valid_from else "")
+    return repr(header.text) + (f" ({header.valid_from} →)" if header.valid_from else "")
 
 
 def read_contract(path: Path) -> Contract:
@@ -349,7 +350,7 @@ def _check_columns(places: _Places, document: dict[str, Any]) -> None:
         for name in document.get(part, ()):
             if name not in allowed:
                 what = "no column that this can be said of" if name in COLUMNS else "not a column of ours"
-                raise UserError(places.where(part, name), what, ", ".join(allowed), "correct or remove it")
+                raise UserError(places.where(part, name), what, f"one of {', '.join(allowed)}", "correct or remove it")
     means: dict[str, str] = {}
     for column, entry in document["columns"].items():
         for place, header in enumerate(map(_read_header, entry["headers"])):
@@ -373,7 +374,7 @@ def _check_columns(places: _Places, document: dict[str, Any]) -> None:
             raise UserError(
                 places.where("columns", column, "unit"),
                 repr(entry["unit"]),
-                " or ".join(known) or "no unit for this column",
+                f"one of {', '.join(known)}" if known else "no unit for this column",
                 "correct or remove it",
             )
     for place, text in enumerate(document.get("ignored", ())):
@@ -409,7 +410,7 @@ def _check_values(places: _Places, document: dict[str, Any]) -> None:
 
 def _check_technology(where: str, name: str) -> None:
     if name not in TECHNOLOGY_NETWORK:
-        raise UserError(where, repr(name), " or ".join(TECHNOLOGY_NETWORK), "correct it")
+        raise UserError(where, repr(name), f"one of {', '.join(TECHNOLOGY_NETWORK)}", "correct it")
 
 
 def _check_contract(places: _Places, contract: Contract) -> None:
@@ -479,7 +480,7 @@ def _check_times(places: _Places, place: int, shape: Shape, constant: str | None
         raise UserError(
             places.where("constants", "measured_at"),
             repr(constant),
-            " or ".join(shape.timestamp_formats) + f", as shape {shape.pattern} has it",
+            f"one of {', '.join(shape.timestamp_formats)}, as shape {shape.pattern} has it",
             "write the time as the shapes declare it",
         )
 

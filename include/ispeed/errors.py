@@ -23,8 +23,13 @@ class _Told(Exception):
         self.found = "\n    ".join(map(_one_line, self._found))
         super().__init__(f"{where}\n  found: {self.found}\n  expected: {expected}\n  what to do: {remedy}")
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, tuple[str, ...], str, str]]:
-        return type(self), (self.where, self._found, self.expected, self.remedy)
+    @property
+    def parts(self) -> tuple[str, list[str], str, str]:
+        """What another of the same is made of."""
+        return self.where, list(self._found), self.expected, self.remedy
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, list[str], str, str]]:
+        return type(self), self.parts
 
 
 class UserError(_Told):

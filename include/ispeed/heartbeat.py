@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from ispeed.error_texts import in_vietnamese
 from ispeed.lake import write_json
 from ispeed.months import LOCAL_ZONE
 from ispeed.notice import Notice, notice
@@ -151,7 +152,7 @@ def _unreadable_notice(settings: Settings, error: OSError) -> Notice:
         "[i-Speed] Không đọc được kho dữ liệu (lake)",
         {
             "Vị trí": str(settings.lake),
-            "Phát hiện": str(error),
+            "Phát hiện": in_vietnamese(str(error)),
             "Cần làm": "Kiểm tra đĩa hoặc ổ mạng có còn được gắn (mount) và ghi được không.",
         },
     )

@@ -117,7 +117,7 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "publish_minimum": _COUNT,
     "assess_minimum": _COUNT,
     "device_minimum": _COUNT,
-    "window": (lambda value: value in WINDOWS, " or ".join(WINDOWS)),
+    "window": (lambda value: value in WINDOWS, "one of " + ", ".join(WINDOWS)),
     "target_download_mbps": (_has_amounts(TECHNOLOGY_NETWORK, all_of_them=False), "Mbps by technology"),
     "speed_max_mbps": (_has_amounts(TECHNOLOGY_NETWORK, all_of_them=True), "Mbps for each technology"),
     "ping_max_ms": _AMOUNT,

@@ -20,6 +20,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ispeed.arrivals import Kind
 from ispeed.checks import CheckResult, row_reasons
 from ispeed.database import Row
+from ispeed.error_texts import fault_in_vietnamese, in_vietnamese, place_in_vietnamese
+from ispeed.errors import UserError
 from ispeed.failures import Failure
 from ispeed.month_arrivals import ARRIVAL_TASKS, Arrivals
 from ispeed.month_stages import APPROVAL, INGEST, PUBLISH, FailedTask, MonthOverview, Run, State, TaskRun, state_of
@@ -75,6 +77,8 @@ STATES: Final[Mapping[State, tuple[str, str, str]]] = {
     "never": ("·", "Chưa", "not yet"),
     "unasked": ("–", "Không", "not asked for"),
 }
+# As Airflow calls those of a whole run.
+RUN_STATES: Final = {"success": "thành công", "failed": "lỗi", "running": "đang chạy", "queued": "đang đợi"}
 SCRIPT: Final = (INCLUDE / "pages" / "rerun.js").read_text(encoding="utf-8")
 # What a policy for content says of this script and of no other.
 SCRIPT_SOURCE: Final = f"'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
@@ -124,8 +128,23 @@ class _Error:
         if self.failure is None:
             return "Không có ghi chú; xem nhật ký."
         if not self.failure.is_told:
-            return f"Sự cố máy móc: {self.failure.found}; xem nhật ký."
-        return self.failure.found if self.failure.file_and_row else f"{self.failure.where}: {self.failure.found}"
+            return f"Sự cố máy móc: {self.fault} ({self.failure.found}); xem nhật ký."
+        where, found = place_in_vietnamese(self.failure.where), in_vietnamese(self.failure.found)
+        return found if self.failure.file_and_row else f"{where}: {found}"
+
+    @property
+    def fault(self) -> str:
+        """What it is that is none of ours."""
+        return fault_in_vietnamese(self.failure.found) if self.failure else ""
+
+    @property
+    def parts(self) -> list[tuple[str, str, str, str]]:
+        """Each part: its name in Vietnamese and in English, its text in Vietnamese and as the log has it."""
+        return (
+            parts_of(self.failure.where, self.failure.found, self.failure.expected, self.failure.remedy)
+            if self.failure
+            else []
+        )
 
 
 def months_page(
@@ -207,9 +226,20 @@ def diff_page(diff: RevisionDiff) -> str:
     )
 
 
-def message_page(title: str, text: str, link: tuple[str, str] | None = None) -> str:
-    """A page that only says something; `link` is an address and what it is called."""
-    return _render("message.html", title, text=text, link=link)
+def message_page(title: str, text: str, link: tuple[str, str] | None = None, error: UserError | None = None) -> str:
+    """A page that only says something; `link` is an address and what it is called, `error` what is told of in parts."""
+    parts = parts_of(error.where, error.found, error.expected, error.remedy) if error else []
+    return _render("message.html", title, text=text, link=link, parts=parts)
+
+
+def parts_of(where: str, found: str, expected: str, remedy: str) -> list[tuple[str, str, str, str]]:
+    """The parts of an error: of each the name in Vietnamese and in English, the text in Vietnamese and as logged."""
+    return [
+        ("Vị trí", "where", place_in_vietnamese(where), where),
+        ("Phát hiện", "found", in_vietnamese(found), "\n".join(map(str.strip, found.split("\n")))),
+        ("Yêu cầu", "expected", in_vietnamese(expected), expected),
+        ("Cần làm", "what to do", in_vietnamese(remedy), remedy),
+    ]
 
 
 def place_of(row: Row) -> str:
@@ -341,6 +371,7 @@ _ENVIRONMENT.globals |= {
     "TASKS": TASKS,
     "STAGES": STAGE_NAMES,
     "STATES": STATES,
+    "RUN_STATES": RUN_STATES,
     "TABLES": TABLES,
     "ACTIONS": ACTIONS,
     "COLUMNS": COLUMNS,

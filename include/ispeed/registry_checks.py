@@ -88,12 +88,15 @@ class Findings:
         if len(self.errors) == 1:
             raise self.errors[0]
         if self.errors:
-            lines = [f"{e.where}: {e.found}; expected: {e.expected}; {e.remedy}" for e in self.errors[:_SHOWN]]
+            lines = [
+                f"{e.where} — found: {e.found} — expected: {e.expected} — what to do: {e.remedy}"
+                for e in self.errors[:_SHOWN]
+            ]
             if len(self.errors) > _SHOWN:
                 lines.append(f"… and {len(self.errors) - _SHOWN:,} more")
             raise UserError(
                 f"registry files, {len(self.errors):,} findings",
-                ["", *lines],
+                lines,
                 "files without contradictions",
                 "correct these cells; the registry of before stays until then",
             )

@@ -88,7 +88,7 @@ class Entry:
     def one_of(self, column: str, allowed: Sequence[str]) -> str:
         value = self.text(column)
         if value not in allowed:
-            raise UserError(self.at(column), repr(value), " or ".join(allowed), "correct it")
+            raise UserError(self.at(column), repr(value), f"one of {', '.join(allowed)}", "correct it")
         return value
 
     def whole_number(self, column: str) -> int | None:
@@ -137,7 +137,7 @@ def _path(settings: Settings, name: str) -> Path:
     if len(paths) != 1:
         raise UserError(
             f"folder {settings.registry_uri or folder}",
-            "both " + " and ".join(path.name for path in paths) if paths else f"neither {name}.csv nor {name}.xlsx",
+            f"both {name}.csv and {name}.xlsx" if paths else f"neither {name}.csv nor {name}.xlsx",
             f"one of {name}.csv and {name}.xlsx",
             "put it there (include/registry holds a first version)" if not paths else "remove one",
         )

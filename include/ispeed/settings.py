@@ -105,7 +105,7 @@ class Settings:
         number = partial(_number, environment)
         engine = environment.get("ISPEED_ENGINE") or "duckdb"
         if engine not in ENGINES:
-            raise UserError("setting ISPEED_ENGINE", engine, " or ".join(ENGINES), "correct or unset it")
+            raise UserError("setting ISPEED_ENGINE", engine, f"one of {', '.join(ENGINES)}", "correct or unset it")
         database = (
             _secret(environment, "ISPEED_DB", "ISPEED_DB_FILE") or f"sqlite:///{(var / 'reports.sqlite').absolute()}"
         )
@@ -225,7 +225,7 @@ def _without_password(value: str) -> str:
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = {kind.strip() for kind in text.split(",")}
     if not kinds <= set(BODY_KINDS):
-        raise UserError("setting ISPEED_RETURNS_ASKED", text, "some of " + ",".join(BODY_KINDS), "correct or unset it")
+        raise UserError("setting ISPEED_RETURNS_ASKED", text, f"some of {','.join(BODY_KINDS)}", "correct or unset it")
     return tuple(kind for kind in BODY_KINDS if kind in kinds)
 
 

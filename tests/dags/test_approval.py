@@ -180,7 +180,7 @@ def test_a_refusal_ends_the_run_and_says_who_refused_and_what_to_do(asked: list[
 
 def test_no_answer_in_time_is_no_approval(asked: list[dict[str, Any]]) -> None:
     wait()
-    with pytest.raises(StoppedByUserError, match="no answer within 2 days"):
+    with pytest.raises(StoppedByUserError, match="no answer within 48 hours"):
         task().execute_complete(context(), {"error": "too late", "error_type": "timeout"})
 
 

@@ -29,9 +29,9 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "notice_failure.txt"
 NOW = datetime(2024, 11, 2, 20, 12, tzinfo=UTC)
 ERROR = UserError(
     "file “a.csv\r\nBcc: x@evil.example”, row 7, column Download (Mbps)",
-    ["<script>alert(1)</script>", "and 12 more rows"],
-    "a number of Mbps, such as 12,5",
-    "correct the file, or how include/sources/ispeed.yaml has it read",
+    ["<script>alert(1)</script>, a number that was rounded", "… and 12 more"],
+    "every digit of the code",
+    "format the column as text and enter the code again",
 )
 
 
@@ -107,7 +107,7 @@ def test_the_message_of_a_failed_month_says_where_what_and_what_to_do(
         GOLDEN.write_text(found, encoding="utf-8")
     assert found == GOLDEN.read_text(encoding="utf-8")
     assert "<script>" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;<br>and 12 more rows" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;, là số đã bị làm tròn<br>… và 12 chỗ nữa" in page
     assert chat.messages[0]["title"] == message["Subject"] == plain.partition("\n")[0]
 
 

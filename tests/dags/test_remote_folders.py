@@ -580,8 +580,10 @@ def test_a_key_that_is_refused_ends_the_wait_at_once(
     assert event["is_complete"] is False
     monkeypatch.setenv("ISPEED_EXPORTS", sftp.uri)
     operator, context = WaitForExport(task_id="wait_for_export"), {"dag_run": SimpleNamespace(partition_key="2024-10")}
-    with pytest.raises(AirflowFailException, match=r"no permission[\s\S]*correct the connection"):
+    with pytest.raises(AirflowFailException, match=r"no permission[\s\S]*correct the connection") as failed:
         operator.execute_complete(context, event)  # type: ignore[arg-type]
+    # With its parts, so that it is told in Vietnamese.
+    assert failed.value.error.remedy == "correct the connection, or have the permissions given"  # type: ignore[attr-defined]
 
 
 def test_looks_leave_no_connection_open(sftp: Remote, settings_of: Any) -> None:

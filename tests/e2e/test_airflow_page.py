@@ -163,11 +163,15 @@ def test_the_failed_file_and_row_are_found_in_two_clicks(opened: Open, site: Sit
     clicks += 1
     error = page.locator("section.error").first
     assert error.get_by_role("heading").inner_text() == f"Đọc từng dòng: tệp {STOPPED_FILE}, dòng {STOPPED_LINE}"
-    assert error.locator("dd").all_inner_texts() == [
-        f"file {STOPPED_FILE}, row {STOPPED_LINE}",
-        "a quote that does not close in its record; it takes in the 171 lines behind it",
-        "a closing quote in the same record",
-        "correct that record in the file, or export it again",
+    # In Vietnamese, and below it as the log has it.
+    assert [text.split("\n") for text in error.locator("dd").all_inner_texts()] == [
+        [f"Tệp {STOPPED_FILE}, dòng {STOPPED_LINE}", f"file {STOPPED_FILE}, row {STOPPED_LINE}"],
+        [
+            "Dấu bao (thường là dấu ngoặc kép) không đóng trong cùng dòng, nên 171 dòng phía sau bị gộp vào",
+            "a quote that does not close in its record; it takes in the 171 lines behind it",
+        ],
+        ["Có dấu bao đóng trong cùng dòng", "a closing quote in the same record"],
+        ["Sửa dòng đó trong tệp, hoặc xuất lại tệp", "correct that record in the file, or export it again"],
     ]
     error.get_by_role("link", name="Mở nhật ký của tác vụ").click()
     clicks += 1

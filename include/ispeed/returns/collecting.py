@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from ispeed.arrival_looks import Late, Problem, ReturnsLook, note_look
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.child import ReadingProcess
+from ispeed.error_texts import in_vietnamese, place_in_vietnamese
 from ispeed.errors import UserError
 from ispeed.incoming import SetAside, Why, bring_returns
 from ispeed.lake import month_lock, write_file
@@ -372,4 +373,6 @@ def _row(one: _Return, deadline: datetime) -> dict[str, Any]:
 
 
 def _line(error: UserError) -> str:
-    return f"{error.where}: {error.found}; cần: {error.expected}; cách sửa: {error.remedy}"
+    # Most are Vietnamese as they are; those of whoever reads the files are not.
+    found, expected, remedy = map(in_vietnamese, (error.found, error.expected, error.remedy))
+    return f"{place_in_vietnamese(error.where)}: {found}; cần: {expected}; cách sửa: {remedy}"

@@ -19,6 +19,7 @@ from openpyxl.utils.cell import get_column_letter, range_boundaries
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from ispeed.archives import checked_zip
+from ispeed.error_texts import in_vietnamese
 from ispeed.errors import UserError
 from ispeed.records.sheet import opened_workbook, part_of
 from ispeed.settings import Settings
@@ -124,8 +125,8 @@ def _packed(settings: Settings, path: Path, name: str) -> list[Grid]:
     except UserError as error:
         if error.expected == _EXPECTED:
             raise
-        # The bounds on hostile files tell in English: for the log, behind what a sender needs to know.
-        raise _refused(name, f"tệp hỏng hoặc vượt giới hạn an toàn ({error.found})") from error
+        # What the bounds on hostile files say, behind what a sender needs to know.
+        raise _refused(name, f"tệp hỏng hoặc vượt giới hạn an toàn ({in_vietnamese(error.found)})") from error
 
 
 class _Parser(WorkSheetParser):
