@@ -284,7 +284,7 @@ BAD: Final = (
     Sent("THANHTRA", "phiếu ký.pdf", raw(b"%PDF-1.7\n"), "tệp PDF"),
     Sent("THANHTRA", "báo cáo.docx", packed(word__document_dot_xml="<x/>"), "văn bản Word"),
     Sent("THANHTRA", "bom.xlsx", bomb, "vượt giới hạn an toàn"),
-    Sent("THANHTRA", "thực thể.xlsx", entities, "a document type declaration"),
+    Sent("THANHTRA", "thực thể.xlsx", entities, "khai báo kiểu tài liệu (DOCTYPE)"),
     Sent("THANHTRA", "nửa tệp.xlsx", lambda form: as_typed(1, 1, 1)(form)[:4000], "tệp hỏng"),
     Sent("THANHTRA", "rỗng.xlsx", raw(b""), "tệp rỗng"),
     Sent("THANHTRA", "nén.zip", packed(a_dot_xlsx=b"PK"), "tệp nén; "),

@@ -119,7 +119,8 @@ def test_a_fault_is_told_after_the_last_try_only_and_once_a_day(
         assert run(dags["sync_registry"]).state == "failed"
     assert len(calls) == 6, "three tries a run"
     (message,) = mail.messages
-    assert "ConnectionError: host, port 1002: refused" in message.get_body(("plain",)).get_content()
+    told = message.get_body(("plain",)).get_content()
+    assert "Mất kết nối mạng." in told and "ConnectionError: host, port 1002: refused" in told
     monkeypatch.setattr(airflow_notices, "_now", lambda: NOW + timedelta(days=1))
     run(dags["sync_registry"])
     assert len(mail.messages) == 2

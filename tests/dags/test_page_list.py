@@ -29,7 +29,7 @@ from ispeed.failures import note_failure
 from ispeed.month_arrivals import ARRIVAL_DAGS, read_month_arrivals
 from ispeed.month_stages import APPROVAL, INGEST, PUBLISH, STAGES, Run, TaskRun, read_overview
 from ispeed.months import Month
-from ispeed.quality_page import months_page
+from ispeed.quality_page import month_page, months_page
 from ispeed.settings import Settings
 from pipeline import settings_in
 
@@ -308,3 +308,47 @@ def test_five_years_of_months_are_listed_at_once_and_the_share_is_not_looked_at(
     assert not settings.share.exists()
     print(f"the list of {N_MONTHS} months: {seconds * 1000:.0f} ms, {len(page.content):,} bytes")
     assert seconds < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "of_list"),
+    [
+        (
+            UserError("file <b>.csv, row 1,234", "12,345 bytes", "a file", "rename the file"),
+            [
+                '<dd class="where">Tệp &lt;b&gt;.csv, dòng 1.234'
+                '<small lang="en">file &lt;b&gt;.csv, row 1,234</small></dd>',
+                '<dd>12.345 byte<small lang="en">12,345 bytes</small></dd>',
+                '<dd>Đổi tên tệp<small lang="en">rename the file</small></dd>',
+            ],
+            '<span class="found">12.345 byte</span>',
+        ),
+        (
+            UserError("month 2024-10", "no such table: x", "a file", "rename the file"),
+            # What is none of ours stands once, as it is.
+            ["<dd>no such table: x</dd>"],
+            '<span class="found">Tháng 2024-10: no such table: x</span>',
+        ),
+        (
+            sa.exc.OperationalError("select 1", {}, Exception("password=hunter2")),
+            ["Mất kết nối với cơ sở dữ liệu", "<code>OperationalError</code>", "chi tiết ở nhật ký"],
+            "Sự cố máy móc: Mất kết nối với cơ sở dữ liệu",
+        ),
+    ],
+)
+def test_the_page_tells_an_error_in_vietnamese_and_in_small_as_the_log_has_it(
+    tmp_path: Path, error: Exception, shown: list[str], of_list: str
+) -> None:
+    settings, failed = settings_in(tmp_path), run_of(INGEST, "SSSSFU", "failed")
+
+    class Instance:
+        dag_id, run_id, task_id, map_index = INGEST, failed.run_id, "check_staging", -1
+
+    note_failure(settings, OCTOBER, Instance, error)
+    overview = read_overview(settings, OCTOBER, {INGEST: failed}, [], [])
+    page = month_page(overview, {})
+    for text in shown:
+        assert text in page
+    assert of_list in months_page([overview])
+    assert "hunter2" not in page
+    assert "<small>lỗi, " in page
