@@ -67,8 +67,8 @@ returns: $(VENV)/.run ## the bodies' forms written, their returns collected, the
 atlas: $(VENV)/.run ## VNNIC's figures of a month beside ours, and the month anew where they differ: make atlas M=2024-10
 	@$(BIN)/python -m ispeed atlas $(or $(M),$(error give the month: make atlas M=2024-10))
 
-deliver: $(VENV)/.run ## what is published, sent to a share on SFTP or S3 that lacks it
-	@$(BIN)/python -m ispeed deliver
+deliver: $(VENV)/.run ## what is published, sent to a share on SFTP or S3 that lacks it or has it changed; CHECK=1 compares sha256
+	@$(BIN)/python -m ispeed deliver $(if $(CHECK),--check)
 
 backup: $(VENV)/.run ## databases, lake, share, registry, returns into a new folder: make backup TO=/backups/2026-11-22
 	@$(BIN)/python -m ispeed backup "$(or $(TO),$(error give a new folder: make backup TO=…))"
