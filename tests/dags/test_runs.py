@@ -92,7 +92,7 @@ def test_secrets_that_airflow_keeps_are_read_in_a_task_and_missing_ones_are_name
     monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
     monkeypatch.setenv("ISPEED_DB", "airflow:ispeed_reports")
     monkeypatch.setenv("ISPEED_DEVICE_KEY", "airflow:ispeed_device_key")
-    with pytest.raises(UserError, match="no ispeed_reports or no ispeed_device_key"):
+    with pytest.raises(UserError, match="not all of: ispeed_reports, ispeed_device_key"):
         settings_of_task()
     monkeypatch.setenv(
         "AIRFLOW_CONN_ISPEED_REPORTS", "postgres://ispeed:l0ng-w%40rd@reports-db:5432/reports?sslmode=require"
