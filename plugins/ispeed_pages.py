@@ -1,8 +1,9 @@
 """The pages of i-Speed in Airflow: where each month stands, what failed and where, what is published.
 
 `/ispeed/` lists the months and `/ispeed/2024-10/` is one of them. Who may read the DAG `ingest_measurements` may read
-all of it. It only reads: a month is run again by Airflow's own API, which the browser calls as whoever is logged in.
-Nothing of an address is ever used as a path.
+all of it, but for what `collect_returns` and `compare_atlas` tell: that is for who may read these. It only reads: a
+month is run again by Airflow's own API, which the browser calls as whoever is logged in. Nothing of an address is ever
+used as a path.
 """
 
 from functools import cache, cached_property
@@ -48,9 +49,11 @@ def pages() -> Any:
 
     from ispeed.airflow import month_of
     from ispeed.airflow_runs import dags_of_runs, last_runs
+    from ispeed.arrivals import Kind
     from ispeed.database import Database, Row
     from ispeed.errors import UserError
-    from ispeed.month_stages import read_overview, read_overviews
+    from ispeed.month_arrivals import ARRIVAL_DAGS, looked_for, read_month_arrivals
+    from ispeed.month_stages import INGEST, PUBLISH, read_overview, read_overviews
     from ispeed.months import Month, parse_day
     from ispeed.published_files import (
         NotPublished,
@@ -71,6 +74,7 @@ def pages() -> Any:
         month_page,
         months_page,
         place_of,
+        places_of,
     )
     from ispeed.revision_diff import diff_revisions
     from ispeed.settings import Settings
@@ -109,6 +113,19 @@ def pages() -> Any:
     SettingsNow = Annotated[Settings, Depends(settings)]  # noqa: N806
     Reports = Annotated[Database, Depends(database)]  # noqa: N806
     OfMonth = Annotated[Month, Depends(known_month)]  # noqa: N806
+
+    def may(user: Any, method: str, dag_id: str, of_what: DagAccessEntity | None = None) -> bool:
+        details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+        manager = get_auth_manager()
+        return bool(manager.is_authorized_dag(method=method, access_entity=of_what, details=details, user=user))
+
+    def readable_arrivals(user: GetUserDep) -> tuple[Kind, ...]:
+        return tuple(kind for kind, dag_id in ARRIVAL_DAGS.items() if may(user, "GET", dag_id))
+
+    Arriving = Annotated[tuple[Kind, ...], Depends(readable_arrivals)]  # noqa: N806
+
+    def dags_read(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+        return (INGEST, PUBLISH, *(ARRIVAL_DAGS[kind] for kind in kinds))
 
     def published(month: OfMonth, revision: str, database: Reports) -> Row:
         return one_published(month, revision, None, database)
@@ -168,10 +185,14 @@ def pages() -> Any:
         return HTMLResponse(message_page(MESSAGES[503][0], "", error=error), 503, headers=HEADERS)
 
     @app.get("/")
-    def months(session: SessionDep, settings: SettingsNow) -> HTMLResponse:
+    def months(session: SessionDep, settings: SettingsNow, kinds: Arriving) -> HTMLResponse:
         publications, restatements, notes = registers(settings)
-        overviews = read_overviews(settings, last_runs(session), publications, restatements)
-        return found(months_page(overviews, page_path(""), notes))
+        runs = {month: {} for month in looked_for(settings, kinds)} | last_runs(session, dag_ids=dags_read(kinds))
+        overviews = read_overviews(settings, runs, publications, restatements)
+        arrivals = {
+            one.month: read_month_arrivals(settings, one.month, runs.get(one.month, {}), kinds) for one in overviews
+        }
+        return found(months_page(overviews, page_path(""), notes, arrivals))
 
     @app.get("/runs/{dag_id}/{run_id}", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
     def month_of_run(dag_id: str, run_id: str, session: SessionDep) -> RedirectResponse:
@@ -185,25 +206,26 @@ def pages() -> Any:
         return RedirectResponse(page_path(f"/ispeed/{month}/"), headers=HEADERS)
 
     @app.get("/{month}/")
-    def one_month(month: OfMonth, session: SessionDep, user: GetUserDep, settings: SettingsNow) -> HTMLResponse:
+    def one_month(
+        month: OfMonth, session: SessionDep, user: GetUserDep, settings: SettingsNow, kinds: Arriving
+    ) -> HTMLResponse:
         publications, restatements, notes = registers(settings, month)
-        runs = last_runs(session, month).get(month, {})
+        runs = last_runs(session, month, dags_read(kinds)).get(month, {})
         overview = read_overview(settings, month, runs, publications, restatements)
-        if overview.quality is None and not runs and not publications:
+        arrivals = read_month_arrivals(settings, month, runs, kinds)
+        is_looked_for = any(arrival.look for arrival in arrivals.values())
+        if overview.quality is None and not runs and not publications and not is_looked_for:
             return found(None)
         standing = [
             row for row in (*publications, *restatements) if not row["withdrawn_at"] and not row["files_removed_at"]
         ]
         files = {place_of(row): published_files(settings, row) for row in standing}
         rerun = None
-        of_dag = DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))
-        if get_auth_manager().is_authorized_dag(
-            method="POST", access_entity=DagAccessEntity.RUN, details=of_dag, user=user
-        ):
+        if may(user, "POST", DAG_ID, DagAccessEntity.RUN):
             is_paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == DAG_ID))
             rerun = Rerun.of(overview, page_path(""), is_paused=bool(is_paused))
         run_ids = dags_of_runs(session, {row["published_by"] for row in (*publications, *restatements)})
-        page = month_page(overview, files, page_path(""), rerun, notes, run_ids)
+        page = month_page(overview, files, page_path(""), rerun, notes, run_ids, arrivals, places_of(settings, month))
         return found(page, SCRIPT_SOURCE if rerun else "")
 
     @app.get("/{month}/data-docs/{page}")

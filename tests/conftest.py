@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -16,10 +17,10 @@ from ispeed.landing import read_landing
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.restatement import restate
-from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES
-from pipeline import BUILD, PublishedDemo, Tables, built_tables, run_steps, settings_in
+from made_once import copy, made_once, published_sample
+from pipeline import BUILD, PublishedDemo, SampleMonths, Tables, built_tables, run_steps, settings_in
 
 # Every run looks at the same tables; --hypothesis-profile=search looks at many others.
 hypothesis_settings.register_profile("same", max_examples=40, derandomize=True, database=None, deadline=None)
@@ -88,27 +89,41 @@ def run_month(build_month: Callable[..., tuple[Settings, Month]]) -> Callable[..
 
 
 @pytest.fixture(scope="session")
-def small_month(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Month]:
-    """October 2024 of 3,000 sample rows, published, and once more on the map of 01/07/2025; nobody may change it."""
-    settings, month = settings_in(tmp_path_factory.mktemp("small")), Month(2024, 10)
-    make_exports(settings, [month], n_rows=3_000)
-    sync_registry(settings)
-    run_steps(settings, month)
-    restate(settings, month, date(2025, 7, 1))
-    return settings, month
+def of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def published_demo(tmp_path_factory: pytest.TempPathFactory) -> PublishedDemo:
-    settings = settings_in(tmp_path_factory.mktemp("demo"))
+def sample_months(of_this_run: Path) -> SampleMonths:
+    """Settings on a copy of a folder in which the named months of the sample, 2,000 rows each, are published."""
+
+    def copied(folder: Path, *months: Month) -> Settings:
+        return copy(published_sample(of_this_run, months, 2_000), folder)
+
+    return copied
+
+
+@pytest.fixture(scope="session")
+def small_month(of_this_run: Path) -> tuple[Settings, Month]:
+    """October 2024 of 3,000 sample rows, published, and once more on the map of 01/07/2025; nobody may change it."""
+    month = Month(2024, 10)
+
+    def make(folder: Path) -> None:
+        restate(copy(published_sample(of_this_run, [month], 3_000), folder), month, date(2025, 7, 1))
+
+    return settings_in(made_once(of_this_run / "small-month", make)), month
+
+
+@pytest.fixture(scope="session")
+def published_demo(of_this_run: Path) -> PublishedDemo:
     months = [Month(2024, number) for number in (8, 9, 10)]
-    make_exports(settings, months)
-    sync_registry(settings)
+    settings = settings_in(published_sample(of_this_run, months, 20_000))
     database = Database(settings.database_url)
-    tables = {}
-    for month in months:
-        run_steps(settings, month)
-        tables[str(month)] = {table.name: database.rows(table.name, month, 1) for table in REPORT_TABLES}
+    tables = {
+        str(month): {table.name: database.rows(table.name, month, 1) for table in REPORT_TABLES} for month in months
+    }
     received = read_landing(settings, months[-1]).files[0].received_at
     return PublishedDemo(settings, settings.exports, settings.registry, datetime.fromisoformat(received), tables)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,14 +18,13 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
-    AirflowRuntimeError,
     AirflowSkipException,
 )
 
 from ispeed.errors import UserError
 from ispeed.months import Month, parse_day
 from ispeed.services import MONTH_DAG_IDS
-from ispeed.settings import OF_AIRFLOW, Settings, approval_hours, is_anybody_told
+from ispeed.settings import Settings, approval_hours, is_anybody_told
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -148,46 +146,14 @@ def run_of(context: Mapping[str, Any]) -> tuple[Settings, Month]:
 
 
 def settings_of_task() -> Settings:
-    """The settings, with the secrets that Airflow's backends keep: `ISPEED_DB=airflow:ispeed_reports` is a connection,
-    `ISPEED_DEVICE_KEY=airflow:ispeed_device_key` a variable. Neither is shown in a task's log, wherever it came from.
-
-    Raises `UserError` where Airflow has none of that name.
-    """
+    """The settings, whose secrets are not shown in a task's log, wherever they came from."""
     from airflow.sdk.log import mask_secret
 
-    read = {"ISPEED_DB": _url_of_connection, "ISPEED_DEVICE_KEY": _variable}
-    named = {name: os.environ.get(name, "") for name in read}
-    kept = {name: text.removeprefix(OF_AIRFLOW) for name, text in named.items() if text.startswith(OF_AIRFLOW)}
-    try:
-        settings = Settings.from_environment({**os.environ, **{name: read[name](of) for name, of in kept.items()}})
-    except (AirflowNotFoundException, AirflowRuntimeError):
-        raise UserError(
-            f"setting {', '.join(kept)}",
-            f"Airflow has not all of: {', '.join(kept.values())}",
-            "a connection for ISPEED_DB, a variable for ISPEED_DEVICE_KEY, in Airflow or its secrets backend",
-            "add it there, or set the secret itself",
-        ) from None
+    settings = Settings.from_environment()
     password = urlsplit(settings.database_url).password or ""
     for secret in filter(None, {settings.device_key, password, unquote(password)}):
         mask_secret(secret)
     return settings
-
-
-def _variable(name: str) -> str:
-    from airflow.sdk import Variable
-
-    return str(Variable.get(name))
-
-
-def _url_of_connection(name: str) -> str:
-    from airflow.sdk import Connection
-    from sqlalchemy import URL
-
-    found = Connection.get(name)
-    driver = "postgresql+psycopg2" if found.conn_type in ("postgres", "postgresql") else str(found.conn_type)
-    options = {key: text for key, text in found.extra_dejson.items() if isinstance(text, str)}
-    url = URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
-    return url.render_as_string(hide_password=False)
 
 
 def _spark_of_connection() -> str:
@@ -310,10 +276,11 @@ def _lineage_of(*arguments: Any) -> Any:
 def _note_failure(error: Exception) -> None:
     """Note why the task that runs now fails. Where that cannot be noted, the log has it."""
     from ispeed.failures import note_failure
+    from ispeed.month_arrivals import ARRIVAL_DAGS
 
     try:
         context = get_current_context()
-        if context["dag_run"].dag_id in MONTH_DAG_IDS:
+        if context["dag_run"].dag_id in (*MONTH_DAG_IDS, *ARRIVAL_DAGS.values()):
             note_failure(settings_of_task(), month_of(context), context["ti"], error)
     except Exception as fault:
         log.warning("the failure is not noted for the page: %s", type(fault).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,14 +18,16 @@ from ispeed.services import MONTH_DAG_IDS
 _AT_A_TIME: Final = 500
 
 
-def last_runs(session: Any, month: Month | None = None) -> dict[Month, dict[str, Run]]:
-    """The last run of each DAG by month, or of one month: one question for the runs, one for their tasks.
+def last_runs(
+    session: Any, month: Month | None = None, dag_ids: Collection[str] = MONTH_DAG_IDS
+) -> dict[Month, dict[str, Run]]:
+    """The last run of each of these DAGs by month, or of one month: one question for the runs, one for their tasks.
 
     A run by hand without a partition key is one of the month that its conf names.
     """
     columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state)
     query = sa.select(*columns, DagRun.queued_at, DagRun.start_date, DagRun.run_after)
-    query = query.where(DagRun.dag_id.in_(MONTH_DAG_IDS))
+    query = query.where(DagRun.dag_id.in_(dag_ids))
     if month is not None:
         query = query.where(sa.or_(DagRun.partition_key == str(month), DagRun.partition_key.is_(None)))
     last: dict[tuple[Month, str], Run] = {}

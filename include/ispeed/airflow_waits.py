@@ -34,9 +34,9 @@ def look_at_returns(place: str) -> str:
     """What one look at a month's returns found, in a folder or at an address; the same text means the same files."""
     if "://" not in place:
         return look_of(Path(place))
-    from ispeed.incoming import read_remote_exports
+    from ispeed.incoming import look_at_remote_returns
 
-    return repr(read_remote_exports(place).files)
+    return look_at_remote_returns(place)
 
 
 class ExportTrigger(BaseTrigger):

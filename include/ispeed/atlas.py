@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ispeed import arrivals
+from ispeed.arrival_looks import AtlasAnswer, AtlasLook, Problem, note_look
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.atlas_figures import LEVELS, METRICS, Form, Level, Reading, read_figures, read_form, shown
 from ispeed.atlas_site import PAUSES, Answer, fetch
@@ -48,23 +49,24 @@ def compare_atlas(settings: Settings, month: Month) -> dict[str, Any]:
     communes = _communes(settings, month, policy)
     before = read_arrival(settings, month, "atlas")
     parts: dict[str, Part] = {part["part"]: part for part in (before.document["answers"] if before else ())}
-    n_faults = 0
+    faults: list[Problem] = []
     for network in NETWORKS:
         for level in LEVELS:
             try:
                 part = _ask(settings, month, form, policy, network, level, communes)
             except SiteFault as fault:
-                n_faults += 1
+                faults.append(Problem.of(_about(network, level), fault))
                 log.warning("VNNIC's figures of %s (%s, %s): none are taken over.\n%s", month, network, level, fault)
             else:
                 parts[part["part"]] = _as_first_fetched(parts.get(part["part"]), part)
-    if not parts:
-        return {"n_rows": 0, "n_faults": n_faults, "is_changed": False}
     document = _document(list(parts.values()), policy, communes)
+    note_look(settings, month, "atlas", _look(document["answers"], faults))
+    if not parts:
+        return {"n_rows": 0, "n_faults": len(faults), "is_changed": False}
     arrival = note_arrival(settings, month, "atlas", document)
     noted = {
         "n_rows": len(document["rows"]),
-        "n_faults": n_faults,
+        "n_faults": len(faults),
         "is_changed": before is None or before.origin["shown"] != arrival.origin["shown"],
     }
     log.info("Noted of VNNIC's figures of %s: %s.", month, noted)
@@ -107,6 +109,24 @@ def _ask(
         "left_out": list(reading.left_out),
         "places": [asdict(figure) for figure in reading.figures],
     }
+
+
+def _look(parts: Sequence[Part], faults: Sequence[Problem]) -> AtlasLook:
+    """What the page in Airflow tells of this asking."""
+    answers = (
+        AtlasAnswer(
+            about=_about(part["network"], part["level"]),
+            fetched_at=part["fetched_at"],
+            n_places=len(part["places"]),
+            n_left_out=len(part["left_out"]),
+        )
+        for part in parts
+    )
+    return AtlasLook(datetime.now(UTC).isoformat(timespec="seconds"), tuple(answers), tuple(faults))
+
+
+def _about(network: str, level: Level) -> str:
+    return f"{NETWORKS[network]}, {_LEVELS_VI[level]}"
 
 
 def _land(settings: Settings, month: Month, answer: Answer) -> str:

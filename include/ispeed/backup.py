@@ -61,6 +61,7 @@ def back_up(settings: Settings, metadata_url: str, target: Path) -> Backup:
             if _dump(name, sa.make_url(url), new / "databases"):
                 databases.append(name)
         for path in sorted((new / "databases").iterdir()):
+            path.chmod(0o600)
             files[path.relative_to(new).as_posix()] = _sum(path)
         for lock, places in _groups(settings):
             with lock:
@@ -70,6 +71,10 @@ def back_up(settings: Settings, metadata_url: str, target: Path) -> Backup:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(path, copy)
                     files[name] = _sum(copy)
+        # A restore gives a folder the mode that it has here: the lake's is its owner's only.
+        for part, folder in _parts(settings).items():
+            if (new / part).is_dir():
+                shutil.copymode(folder, new / part)
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(new / NOTE, {"made_at": made_at, "databases": databases, "files": files})
     return Backup(target, tuple(databases), len(files), sum(int(file["n_bytes"]) for file in files.values()))

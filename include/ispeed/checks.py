@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from ispeed.contracts import read_contract
 from ispeed.data_docs import Pages, describe
+from ispeed.deferred_imports import deferred_imports
 from ispeed.drift import add_landed_elsewhere
 from ispeed.engine import Engine, Row, open_chosen_engine
 from ispeed.errors import CheckFailed
@@ -340,8 +341,10 @@ def _great_expectations(engine: Engine, relation: str) -> Iterator[Any]:
     # It tells of its own workings, hundreds of lines a suite, which say nothing to who reads the run's log. One of its
     # loggers has a level of its own.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx  # five seconds to import: only where checks run
-    from great_expectations.expectations.registry import get_expectation_impl
+    # Seconds to import: only where checks run, and without the charts and tests of distributions that no rule here has.
+    with deferred_imports("altair", "scipy.stats"):
+        import great_expectations as gx
+        from great_expectations.expectations.registry import get_expectation_impl
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")

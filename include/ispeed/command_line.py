@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "sync":
                 return run_sync(dry_run=chosen.dry_run, rewrite_published=chosen.rewrite_published)
             case "deliver":
-                return run_deliver()
+                return run_deliver(by_content=chosen.check)
             case "up":
                 return run_up()
             case "contract":
@@ -133,7 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     sync = commands.add_parser("sync", help="take over the registry files, and say what they change")
     sync.add_argument("--dry-run", action="store_true", help="say what they would change, and take nothing over")
     sync.add_argument("--rewrite-published", action="store_true", help="also where published months stand on it")
-    commands.add_parser("deliver", help="send what is published to a share on SFTP or S3 that lacks it")
+    deliver = commands.add_parser("deliver", help="send what is published to a share on SFTP or S3 that lacks it")
+    deliver.add_argument("--check", action="store_true", help="compare sha256: fetches all that lies there")
     commands.add_parser("up", help="Airflow with its page, until Ctrl-C")
     contract = commands.add_parser("contract", help="draft the source contract of an unknown export")
     contract.add_argument("file", metavar="FILE", type=Path)

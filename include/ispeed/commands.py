@@ -21,6 +21,7 @@ from ispeed.backfill import backfill
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.incoming import look_at_exports
+from ispeed.log_lines import errors_alone
 from ispeed.months import Month
 from ispeed.publication import print_publication, print_restatement, shown
 from ispeed.services import Services, airflow_environment, settings_with_connections
@@ -197,8 +198,8 @@ def run_returns(month: Month) -> int:
     forms = publish_forms(settings, month)
     print(f"forms        {forms['n_forms']} in {shown(settings.share_of(month) / FORMS)}")
     # What became of each file is printed here.
-    logging.getLogger("ispeed.returns").setLevel(logging.ERROR)
-    collected = collect_returns(settings, month)
+    with errors_alone("ispeed.returns"):
+        collected = collect_returns(settings, month)
     for outcome in collected.outcomes:
         print(f"{outcome.state:<12} {outcome.message}")
     print(f"returned     {collected.n_asked - len(collected.missing)} of {collected.n_asked}")
@@ -245,15 +246,23 @@ def run_sync(*, dry_run: bool, rewrite_published: bool) -> int:
     return OK
 
 
-def run_deliver() -> int:
-    """Send to the share on SFTP or S3 what it does not have yet: after a delivery that was cut by hand or for long."""
-    from ispeed.delivery import deliver
+def run_deliver(*, by_content: bool) -> int:
+    """Send to the share on SFTP or S3 what it does not have yet, and again what does not lie there as it was sent.
+
+    What lies there is compared by names and sizes, or `by_content`. Prints what was not as it was sent.
+    """
+    from ispeed.delivery import mend_delivery
 
     settings = settings_with_connections()
     if not settings.share_uri:
         raise UserError("setting ISPEED_SHARE", shown(settings.share), "an address", "nothing: this share is here")
-    n_files = deliver(settings)
-    print(f"{n_files} files sent or removed: {settings.share_uri} is what is published")
+    delivered = mend_delivery(settings, by_content=by_content)
+    for difference in delivered.differences:
+        again = "sent again" if difference.can_be_mended else "not here any more either: restore lake/share"
+        print(f"{difference.found:<8} {difference.path} ({again})")
+    if not all(difference.can_be_mended for difference in delivered.differences):
+        return FAULT
+    print(f"{delivered.n_files} files sent or removed: {settings.share_uri} is what is published")
     return OK
 
 
@@ -294,8 +303,6 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
 
     if out is not None and out.exists():
         raise UserError(f"file {out}", "a file of that name", "none", "give another name: OUT=…, or remove it")
-    # What staging would warn of is in the doubts.
-    logging.getLogger("ispeed.staging").setLevel(logging.ERROR)
     settings = Settings.from_environment()
     doubts: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="ispeed-") as folder:
@@ -308,7 +315,9 @@ def run_contract(file: Path, out: Path | None, by: Path | None = None) -> int:
             doubts = draft.doubts
             if out is None:
                 print(draft.text)
-        preview = preview_contract(file, contract, registry)
+        # What staging would warn of is in the doubts.
+        with errors_alone("ispeed.staging"):
+            preview = preview_contract(file, contract, registry)
     # A contract that is printed goes alone where the output is sent to.
     beside = sys.stderr if out is None and by is None else sys.stdout
     for title, lines in (

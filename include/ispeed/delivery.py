@@ -3,7 +3,8 @@
 Months are published to the lake's copy of the share as to any local one, and every command works on that. Delivery
 then sends what the remote share does not have yet, of all months. A cut delivery is a fault that Airflow retries; what
 was sent is noted, and whatever is published or delivered next completes it. Between the two a reader of the remote
-share has what stood before, whole: the reports database and Airflow's pages are ahead of it.
+share has what stood before, whole: the reports database and Airflow's pages are ahead of it. Once a day, and when
+somebody asks, what lies there is compared with what was sent.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import hashlib
 import json
 import logging
 import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ispeed.errors import ShareFault, UserError
 from ispeed.lake import share_lock, write_json
-from ispeed.remote_folder import RemoteFolder
+from ispeed.remote_folder import RemoteEntry, RemoteFolder
 from ispeed.settings import Settings
 from ispeed.shared_folder import FORMS, FORMS_LIST, MARKER
 
@@ -26,6 +29,23 @@ log = logging.getLogger(__name__)
 MANIFEST: Final = "manifest.json"
 LATEST: Final = "latest.json"
 PAGE: Final = "index.html"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A delivered file that does not lie there as it was sent. `can_be_mended`: it is here, and was sent again."""
+
+    path: str
+    found: Literal["gone", "changed"]
+    can_be_mended: bool
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """How many files were sent or removed, and what was found not to lie there as it was sent."""
+
+    n_files: int
+    differences: tuple[Difference, ...]
 
 
 def require_remote_share(settings: Settings) -> None:
@@ -43,27 +63,48 @@ def deliver(settings: Settings) -> int:
 
     In the order in which a reader may come: a revision's files, its manifest, then `latest.json`, then the page of all
     months, then the removal of what a withdrawal or retention took away. What others put there is left alone, and what
-    already stands there is not sent again. Nothing where the share is a local one. Raises `UserError` where something
-    of somebody else's stands in the place of a revision, and `RemoteFault` where the other side does not answer.
+    was sent is not sent again. Nothing where the share is a local one. Raises `UserError` where something of somebody
+    else's stands in the place of a revision, and `RemoteFault` where the other side does not answer.
     """
+    return _deliver(settings, "note").n_files
+
+
+def mend_delivery(settings: Settings, *, by_content: bool = False) -> Delivered:
+    """As `deliver`, and send again what does not lie there as it was sent: by names and sizes, or `by_content`.
+
+    The latter fetches all that was ever delivered. What somebody changed there is written over.
+    """
+    return _deliver(settings, "content" if by_content else "listing")
+
+
+def _deliver(settings: Settings, by: Literal["note", "listing", "content"]) -> Delivered:
     if not settings.share_uri:
-        return 0
+        return Delivered(0, ())
     with share_lock(settings):
         note = _read_note(settings)
         # What points to others first: by the time these are listed, all that is pointed to is there.
         pointers = {path: (settings.share / path).read_bytes() for path in _paths(settings.share) if _is_pointer(path)}
         files = {path: _sha256(settings.share / path) for path in _paths(settings.share) if not _is_pointer(path)}
         files |= {path: hashlib.sha256(content).hexdigest() for path, content in pointers.items()}
-        to_send = sorted((path for path in files if note.get(path) != files[path]), key=_turn)
+        to_send = {path for path in files if note.get(path) != files[path]}
         to_remove = sorted(path for path in note.keys() - files.keys() if _is_taken_away(settings.share, path))
-        if not to_send and not to_remove:
-            return 0
+        pending = {*to_send, *to_remove}
+        if not pending and (by == "note" or not note):
+            return Delivered(0, ())
         with RemoteFolder(settings.share_uri) as remote, tempfile.TemporaryDirectory(prefix="ispeed-") as scratch:
             _require_ours(settings, remote, note)
-            for path in to_send:
+            differences: tuple[Difference, ...] = ()
+            if by != "note":
+                sizes = {path: (settings.share / path).stat().st_size for path in files.keys() - pointers.keys()}
+                sizes |= {path: len(content) for path, content in pointers.items()}
+                sent = {path: sha256 for path, sha256 in note.items() if path not in pending}
+                differences = tuple(_differences(remote, sent, sizes, by_content=by == "content"))
+                to_send |= {difference.path for difference in differences if difference.can_be_mended}
+            in_turn = sorted(to_send, key=_turn)
+            for path in in_turn:
                 if path.endswith(f"/{MANIFEST}") and path not in note:
                     _require_place(settings, remote, path)
-            for path in to_send:
+            for path in in_turn:
                 source = settings.share / path
                 if path in pointers:
                     source = Path(scratch) / Path(path).name
@@ -81,7 +122,43 @@ def deliver(settings: Settings) -> int:
                 if not (settings.share / folder).exists():
                     remote.remove_empty(folder)
         log.info("Delivered to %s: %d files sent, %d removed.", settings.share_uri, len(to_send), len(to_remove))
-        return len(to_send) + len(to_remove)
+        return Delivered(len(to_send) + len(to_remove), differences)
+
+
+def _differences(
+    remote: RemoteFolder, sent: Mapping[str, str], sizes: Mapping[str, int], *, by_content: bool
+) -> Iterator[Difference]:
+    """Which of the delivered files (`sent`: their sha256) do not lie there as they were; logged, too.
+
+    Of one that is not here any more (no size of it) only that it is there is looked at, or its content.
+    """
+    there: dict[str, int] = {}
+    for folder in sorted({path.rpartition("/")[0] for path in sent}):
+        there |= {f"{folder}/{entry.name}".lstrip("/"): entry.size for entry in _files(remote, folder)}
+    for path in sorted(sent):
+        if path not in there:
+            found: Literal["gone", "changed"] = "gone"
+        elif there[path] != sizes.get(path, there[path]) or (by_content and _content(remote, path) != sent[path]):
+            found = "changed"
+        else:
+            continue
+        log.warning("Not as it was delivered: %s is %s", remote.shown(path), found)
+        yield Difference(path, found, can_be_mended=path in sizes)
+
+
+def _files(remote: RemoteFolder, folder: str) -> list[RemoteEntry]:
+    return [entry for entry in remote.entries(folder) if entry.kind == "file"]
+
+
+def _content(remote: RemoteFolder, path: str) -> str:
+    """The sha256 of a file there; empty where it went meanwhile."""
+    digest = hashlib.sha256()
+    try:
+        for block in remote.blocks(path):
+            digest.update(block)
+    except FileNotFoundError:
+        return ""
+    return digest.hexdigest()
 
 
 def _paths(share: Path) -> list[str]:

@@ -35,6 +35,9 @@ class Engine(Protocol):
     def read_parquet(self, name: str, *paths: Path) -> None:
         """Make the Parquet files the relation `name`, in the order of their names."""
 
+    def read_table(self, name: str, path: Path) -> None:
+        """Make a Parquet file that memory holds at once, of the registry or a report table, the relation `name`."""
+
     def add_rows(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Make `rows` the relation `name`; `columns` gives each column's type (text, integer, double, date, …)."""
 
@@ -93,6 +96,9 @@ class DuckDB:
 
     def read_parquet(self, name: str, *paths: Path) -> None:
         self._connection.read_parquet([str(path) for path in sorted(paths)]).create_view(name, replace=True)
+
+    def read_table(self, name: str, path: Path) -> None:
+        self.read_parquet(name, path)
 
     def read_numbered_parquet(self, name: str, path: Path) -> None:
         """Make a Parquet file the relation `name`, with the place of each row, 0 the first, as `file_row_number`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from ispeed.step_counts import Number, StepCounts
 
@@ -25,6 +26,18 @@ def log_end(stage: str, month: str, outcome: str, counts: StepCounts, seconds: f
     for name, numbers in counts.files.items():
         log.info("%s", log_line(stage, numbers, month, name))
     log.info("%s", log_line(stage, {"outcome": outcome, **counts.totals, "seconds": f"{seconds:.1f}"}, month))
+
+
+@contextmanager
+def errors_alone(name: str) -> Iterator[None]:
+    """Let the loggers of `name` tell errors alone within the block: its command prints the rest itself."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _shown(value: Number | str) -> str:

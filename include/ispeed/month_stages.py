@@ -191,7 +191,8 @@ def read_overview(
     publications: Sequence[Row],
     restatements: Sequence[Row],
 ) -> MonthOverview:
-    """What there is of one month; `runs` are the last ones of its DAGs."""
+    """What there is of one month; `runs` are the last ones of its DAGs, of which its own two make its stages."""
+    runs = {dag_id: runs[dag_id] for dag_id in (INGEST, PUBLISH) if dag_id in runs}
     current = next((row for row in publications if row["state"] == "published"), None)
     quality = read_quality(settings, month, current)
     noted = read_failures(settings, month)
@@ -209,14 +210,19 @@ def read_overview(
 
 def _failed_tasks(stages: Sequence[StageState], noted: Sequence[Failure]) -> Iterable[FailedTask]:
     """The tasks that failed of the runs that the stages tell of, and what the notes say of stages without a run."""
-    by_task = {(note.run_id, note.task_id, note.map_index): note for note in noted}
     for run in {one.run.dag_id: one.run for one in stages if one.run}.values():
-        for task in run.tasks:
-            if state_of([task]) in ("failed", "retry"):
-                yield FailedTask(task.task_id, run, task, by_task.get((run.run_id, task.task_id, task.map_index)))
+        yield from failed_of(run, noted)
     for one in stages:
         if one.state == "failed" and one.run is None:
             yield from (FailedTask(note.task_id, None, None, note) for note in noted if _is_of(one.stage, note))
+
+
+def failed_of(run: Run, noted: Sequence[Failure]) -> Iterable[FailedTask]:
+    """The tasks of a run that failed, each with what was noted of it."""
+    by_task = {(note.run_id, note.task_id, note.map_index): note for note in noted}
+    for task in run.tasks:
+        if state_of([task]) in ("failed", "retry"):
+            yield FailedTask(task.task_id, run, task, by_task.get((run.run_id, task.task_id, task.map_index)))
 
 
 def _landed(settings: Settings) -> Iterable[Month]:

@@ -1,4 +1,4 @@
-"""Where the months stand that are due, and who has not returned theirs: what people are told before it is too late.
+"""Where the months stand that are due, who has not returned theirs, and whether what was delivered still lies there.
 
 A month is due on the policy's `report_day` of the month after it.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ispeed.database import Database
+from ispeed.delivery import mend_delivery
 from ispeed.exports import ExportFolder
 from ispeed.incoming import look_at_exports
 from ispeed.months import LOCAL_ZONE, Month
@@ -32,6 +34,7 @@ EXPORT_DAYS_BEFORE: Final = 2
 RETURN_DAYS_BEFORE: Final = 3
 # The reminder after it goes out the day after; where nothing ran on that day, on the next that something does.
 RETURN_DAYS_AFTER: Final = 7
+PATHS_SHOWN: Final = 10
 DAGS: Final = ("ingest_measurements", "publish_reports")
 
 
@@ -114,6 +117,41 @@ def return_reminders(settings: Settings, now: datetime, url: str) -> list[Remind
         [("Tình trạng của tháng", f"{url}/ispeed/{month}/")],
     )
     return [Reminder(f"{month}.returns-{'soon' if days_left > 0 else 'late'}", told, ever=True)]
+
+
+def share_reminders(settings: Settings) -> list[Reminder]:
+    """What does not lie on a share at an address as it was delivered, by names and sizes; it is sent again.
+
+    Nothing where the share is a local one. Raises `RemoteFault` where the other side does not answer.
+    """
+    found = mend_delivery(settings).differences
+    if not found:
+        return []
+    told = notice(
+        f"[i-Speed] Thư mục dùng chung ở xa: {len(found)} tệp đã phát hành bị xóa hoặc bị sửa",
+        {
+            "Nơi": settings.share_uri,
+            "Bị xóa": _some([one.path for one in found if one.found == "gone"]),
+            "Bị sửa": _some([one.path for one in found if one.found == "changed"]),
+            "Đã làm": f"Gửi lại {sum(one.can_be_mended for one in found)} tệp đúng như đã phát hành.",
+            "Chưa gửi lại được": _some([one.path for one in found if not one.can_be_mended]),
+            "Cần làm": [
+                "Hỏi những người có quyền ghi vào thư mục này. Muốn thu hồi một bản: make withdraw; muốn ghi chú: làm "
+                "trên bản sao.",
+                *(
+                    ["Tệp chưa gửi lại được cũng không còn trong kho dữ liệu: khôi phục lake/share từ bản sao lưu."]
+                    if not all(one.can_be_mended for one in found)
+                    else []
+                ),
+            ],
+        },
+    )
+    return [Reminder("share-changed", told)]
+
+
+def _some(paths: Sequence[str]) -> list[str]:
+    more = len(paths) - PATHS_SHOWN
+    return [*paths[:PATHS_SHOWN], *([f"… và {number(more)} tệp khác"] if more > 0 else [])]
 
 
 def _returns() -> Any:

@@ -17,16 +17,19 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ispeed.arrivals import Kind
 from ispeed.checks import CheckResult, row_reasons
 from ispeed.database import Row
 from ispeed.error_texts import fault_in_vietnamese, in_vietnamese, place_in_vietnamese
 from ispeed.errors import UserError
 from ispeed.failures import Failure
-from ispeed.month_stages import APPROVAL, INGEST, MonthOverview, Run, State, TaskRun, state_of
-from ispeed.months import LOCAL_ZONE, local_time
+from ispeed.month_arrivals import ARRIVAL_TASKS, Arrivals
+from ispeed.month_stages import APPROVAL, INGEST, PUBLISH, FailedTask, MonthOverview, Run, State, TaskRun, state_of
+from ispeed.months import LOCAL_ZONE, Month, local_time
 from ispeed.published_files import PublishedFile
 from ispeed.revision_diff import RevisionDiff
-from ispeed.settings import INCLUDE
+from ispeed.settings import INCLUDE, Settings
+from ispeed.shared_folder import FORMS
 from ispeed.workbook.content import count_by_cause
 from ispeed.workbook.wording import ACTIONS, COLUMNS, SAMPLE_MARK, TABLES, day_text, month_text, number, percent
 
@@ -57,6 +60,11 @@ STAGE_NAMES: Final = {
     "workbooks": ("Sổ Excel", "Books"),
     "publish": ("Phát hành", "Publish"),
     "restated": ("Quy đổi", "Restate"),
+}
+# What arrives beside the measurements, and where a month's page tells of it.
+ARRIVAL_NAMES: Final[Mapping[Kind, tuple[str, str, str]]] = {
+    "returns": ("Phiếu cơ quan", "Returns", "phieu"),
+    "atlas": ("Số liệu VNNIC", "VNNIC's figures", "vnnic"),
 }
 # A mark, the word, and English.
 STATES: Final[Mapping[State, tuple[str, str, str]]] = {
@@ -139,15 +147,28 @@ class _Error:
         )
 
 
-def months_page(months: Sequence[MonthOverview], airflow: str = "", notes: Sequence[str] = ()) -> str:
+def months_page(
+    months: Sequence[MonthOverview],
+    airflow: str = "",
+    notes: Sequence[str] = (),
+    arrivals: Mapping[Month, Arrivals] | None = None,
+) -> str:
     """A line a month and a cell a stage; its links lead to `YYYY-MM/` below its address.
 
-    `airflow` is the path that Airflow is served under; `notes` say what could not be read.
+    `airflow` is the path that Airflow is served under; `notes` say what could not be read; `arrivals` are, for each of
+    the months, the kinds that the reader may see.
     """
-    errors = {month.month: _errors(month, airflow) for month in months}
-    attention = [(month, errors[month.month]) for month in months if errors[month.month]]
+    arrived = arrivals or {}
+    errors = {month.month: _errors(month, airflow, arrived.get(month.month, {})) for month in months}
     return _render(
-        "months.html", "i-Speed theo tháng", months=months, attention=attention, airflow=airflow, notes=notes
+        "months.html",
+        "i-Speed theo tháng",
+        months=months,
+        attention=[(month, errors[month.month]) for month in months if errors[month.month]],
+        arrivals=arrived,
+        kinds=list(next(iter(arrived.values()), ())),
+        airflow=airflow,
+        notes=notes,
     )
 
 
@@ -158,11 +179,14 @@ def month_page(
     rerun: Rerun | None = None,
     notes: Sequence[str] = (),
     run_ids: Mapping[str, str] | None = None,
+    arrivals: Arrivals | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> str:
     """Everything that is noted of one month; `published` are the files of its revisions by their `place_of`.
 
     Its links lead to `data-docs/` and `rN/…` below its address, and to Airflow's own pages of runs and logs. `rerun` is
-    given for who may run the month again, `run_ids` tell the DAG of each run that Airflow still has.
+    given for who may run the month again, `run_ids` tell the DAG of each run that Airflow still has, `arrivals` are the
+    kinds of them that the reader may see, `places` the `places_of` the month.
     """
     quality = overview.quality
     failures: Sequence[CheckResult] = quality.failures if quality and overview.stopped else ()
@@ -175,22 +199,17 @@ def month_page(
         quality=quality,
         failures=failures,
         unfinished_suites=quality.unfinished_suites if quality and not overview.at_work else (),
-        errors=_errors(overview, airflow),
+        errors=_errors(overview, airflow, arrivals or {}),
+        arrivals=arrivals or {},
+        arrival_runs={kind: _run_link(airflow, arrival.run) for kind, arrival in (arrivals or {}).items()},
+        places=places or {},
         steps=list(_steps(overview, airflow)),
         published=published,
         diffs={
             place_of(after): f"diff/r{before['revision']}/r{after['revision']}"
             for before, after in zip(standing, standing[1:], strict=False)
         },
-        runs=[
-            {
-                "href": _run_page(airflow, run.dag_id, run.run_id),
-                "label": "Lần nạp" if run.dag_id == INGEST else "Lần phát hành",
-                "state": run.state,
-                "queued_at": run.queued_at,
-            }
-            for run in runs
-        ],
+        runs=[_run_link(airflow, run) for run in runs],
         run_links={run_id: _run_page(airflow, dag_id, run_id) for run_id, dag_id in (run_ids or {}).items()},
         rerun=rerun,
         airflow=airflow,
@@ -229,23 +248,32 @@ def place_of(row: Row) -> str:
     return f"restated/{day}/r{row['revision']}" if day else f"r{row['revision']}"
 
 
-def _errors(overview: MonthOverview, airflow: str) -> list[_Error]:
-    errors = [
-        _Error(
-            name=TASKS.get(failed.task_id, failed.task_id),
-            task=failed.task_id,
-            state=state_of([failed.task]) if failed.task else "failed",
-            failure=failed.note,
-            log=_log(airflow, failed.run, failed.task) if failed.run and failed.task else None,
-        )
-        for failed in overview.failures
-    ]
+def places_of(settings: Settings, month: Month) -> dict[str, str]:
+    """Where the month's forms are, and where the filled ones are put: a folder, or an address."""
+    return {
+        "forms": f"{settings.share_uri or settings.share}/{month}/{FORMS}",
+        "returns": f"{settings.returns_uri or settings.returns}/{month}",
+    }
+
+
+def _errors(overview: MonthOverview, airflow: str, arrivals: Arrivals) -> list[_Error]:
+    errors = [_error(failed, airflow) for failed in overview.failures]
     if not errors and overview.stopped:
         # Airflow has no run of it any more: the notes alone say that it stopped.
         errors.append(
             _Error(TASKS[overview.stopped.stage.noted_by], overview.stopped.stage.noted_by, "failed", None, None)
         )
-    return errors
+    return errors + [_error(failed, airflow) for arrival in arrivals.values() for failed in arrival.failures]
+
+
+def _error(failed: FailedTask, airflow: str) -> _Error:
+    return _Error(
+        name=(TASKS | ARRIVAL_TASKS).get(failed.task_id, failed.task_id),
+        task=failed.task_id,
+        state=state_of([failed.task]) if failed.task else "failed",
+        failure=failed.note,
+        log=_log(airflow, failed.run, failed.task) if failed.run and failed.task else None,
+    )
 
 
 def _steps(overview: MonthOverview, airflow: str) -> Any:
@@ -274,6 +302,14 @@ def _steps(overview: MonthOverview, airflow: str) -> Any:
                 "seconds": (max(ended) - min(started)).total_seconds() if is_ended and started else None,
                 "log": _log(airflow, stage.run, tasks[0]) if stage.run and tasks and started else None,
             }
+
+
+def _run_link(airflow: str, run: Run | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    label = {INGEST: "Lần nạp", PUBLISH: "Lần phát hành"}.get(run.dag_id, "Lần chạy")
+    href = _run_page(airflow, run.dag_id, run.run_id)
+    return {"href": href, "label": label, "state": run.state, "queued_at": run.queued_at}
 
 
 def _run_page(airflow: str, dag_id: str, run_id: str) -> str:
@@ -325,6 +361,7 @@ _ENVIRONMENT.filters |= {
     "month": month_text,
     "day": day_text,
     "moment": _moment,
+    "noted": lambda text: _moment(datetime.fromisoformat(text)),
     "local": lambda moment: f"{local_time(moment):%H:%M %d/%m/%Y}",
     "places": _places,
     "place": place_of,
@@ -340,4 +377,5 @@ _ENVIRONMENT.globals |= {
     "COLUMNS": COLUMNS,
     "SAMPLE_MARK": SAMPLE_MARK,
     "SCRIPT": SCRIPT,
+    "ARRIVALS": ARRIVAL_NAMES,
 }

@@ -131,4 +131,4 @@ def copy_registry(settings: Settings, target: Path) -> dict[str, Any]:
 def read_registry(engine: Engine, folder: Path) -> None:
     """Make a copy of the registry the relations commune, commune_succession, operator, referral_code, organisation."""
     for name in TABLES:
-        engine.read_parquet(name, folder / f"{name}.parquet")
+        engine.read_table(name, folder / f"{name}.parquet")

@@ -122,7 +122,7 @@ def check_reports(settings: Settings, month: Month) -> dict[str, Any]:
     with month_lock(settings, month), open_chosen_engine(settings) as engine:
         _read_core(engine, settings, month, policy)
         for table in REPORT_TABLES:
-            engine.read_parquet(table.name, folder / f"{table.name}.parquet")
+            engine.read_table(table.name, folder / f"{table.name}.parquet")
         add_month_drift(engine, settings, month, policy)
         pages = Pages.of(settings, month)
         suites = (*(table.name for table in REPORT_TABLES), "month_drift")

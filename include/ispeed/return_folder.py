@@ -10,31 +10,44 @@ from typing import Final
 
 from ispeed.errors import UserError
 
-_FILES_MAX: Final = 5_000
+FILES_MAX: Final = 5_000
+# Folders within folders: people file what they send by district, body and the like.
+DEPTH_MAX: Final = 5
+# A form has some 12 KB; a photo in it some megabytes.
+BYTES_MAX: Final = 20_000_000
 _IGNORED: Final = ("thumbs.db", "desktop.ini")
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
     """The files that were sent, those in folders too, by their names below `folder`; what programs leave is none.
 
-    Raises `UserError` where there are more than anyone sends.
+    What is not read comes as it is, so that it is told of: links, and folders more than `DEPTH_MAX` deep. Raises
+    `UserError` where there is more than anyone sends.
     """
-    n_files = 0
+    n_entries = 0
     for place, folders, names in os.walk(folder):
+        here = Path(place)
+        is_deepest = len(here.relative_to(folder).parts) == DEPTH_MAX
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        n_entries += len(folders)
+        names += [name for name in folders if is_deepest or (here / name).is_symlink()]
         for name in sorted(names):
             if name.startswith((".", "~$")) or name.lower() in _IGNORED or name.endswith(".part"):
                 continue
-            n_files += 1
-            if n_files > _FILES_MAX:
+            n_entries += 1
+            if n_entries > FILES_MAX:
                 raise UserError(
-                    f"folder {folder}", f"more than {_FILES_MAX:,} files", "the returns of a month", "sort them out"
+                    f"folder {folder}",
+                    f"more than {FILES_MAX:,} files and folders",
+                    "the returns of a month",
+                    "sort them out",
                 )
-            path = Path(place) / name
-            yield _printable(path.relative_to(folder).as_posix()), path
+            yield printable(here.joinpath(name).relative_to(folder).as_posix()), here / name
+        if is_deepest:
+            folders.clear()
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A name as a log, a cell and JSON can have it: what cannot be printed is escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 from ispeed.database import Database
 from ispeed.errors import RemoteFault, UserError
+from ispeed.log_lines import errors_alone
 from ispeed.months import Month, parse_day
 from ispeed.revision_diff import diff_revisions
 from ispeed.services import settings_with_connections
@@ -63,12 +63,12 @@ def run_verify(month: Month, revision: int | None) -> int:
     from ispeed.verification import verify
 
     settings = Settings.from_environment()
-    # What the steps find was told when the revision was made.
-    logging.getLogger("ispeed").setLevel(logging.ERROR)
     revision = revision or Database(settings.database_url).current_revision(month)
     if revision is None:
         raise UserError(f"month {month}", "nothing published", "a published revision", "give R=, or publish the month")
-    found = verify(settings, month, revision)
+    # What the steps find was told when the revision was made.
+    with errors_alone("ispeed"):
+        found = verify(settings, month, revision)
     for note in found.notes:
         print(f"note: {note}")
     for difference in found.differences:

@@ -21,7 +21,7 @@ INCLUDE = PROJECT / "include"
 ENGINES = ("duckdb", "spark")
 # Airflow maps a task at most so often (its setting max_map_length is 1024).
 STAGE_TASKS_MAX = 1_000
-# What follows it is the name of a secret that Airflow keeps: `ispeed.airflow` reads it, in a task.
+# What follows it is the name of a secret that Airflow keeps: `ispeed.airflow_secrets` asks for it.
 OF_AIRFLOW = "airflow:"
 # scheme, connection and folder: s3://connection@bucket/folder, sftp://connection@/folder
 ADDRESS = re.compile(r"(s3)://([\w.-]+)@([\w.-]+(?:/.*)?)|(sftp)://([\w.-]+)@(/.*)")
@@ -58,6 +58,7 @@ class Settings:
     wait_seconds: float = 7 * 24 * 3600.0
     file_bytes_max: int = 20_000_000_000
     files_max: int = 10_000
+    fetch_bytes_max: int = 50_000_000_000
     rows_max: int = 100_000_000
     columns_max: int = 1_000
     field_bytes_max: int = 100_000
@@ -130,6 +131,7 @@ class Settings:
             wait_seconds=number("ISPEED_WAIT_SECONDS", cls.wait_seconds, "seconds"),
             file_bytes_max=int(number("ISPEED_FILE_BYTES_MAX", cls.file_bytes_max, "bytes")),
             files_max=int(number("ISPEED_FILES_MAX", cls.files_max, "files")),
+            fetch_bytes_max=int(number("ISPEED_FETCH_BYTES_MAX", cls.fetch_bytes_max, "bytes")),
             rows_max=int(number("ISPEED_ROWS_MAX", cls.rows_max, "records")),
             columns_max=int(number("ISPEED_COLUMNS_MAX", cls.columns_max, "columns")),
             field_bytes_max=int(number("ISPEED_FIELD_BYTES_MAX", cls.field_bytes_max, "bytes")),
@@ -181,17 +183,14 @@ class Settings:
 
 
 def _secret(environment: Mapping[str, str], name: str, file_name: str) -> str:
-    """A secret as the environment has it, or the file that `file_name` names; nothing where neither is set."""
+    """A secret as the environment has it, or the file that `file_name` names, or Airflow; nothing where none is set."""
     value, file = environment.get(name) or "", environment.get(file_name) or ""
-    if value.startswith(OF_AIRFLOW):
-        raise UserError(
-            f"setting {name}",
-            f"{value}, which names a secret of Airflow's",
-            "the secret itself where no task asks for it: Airflow gives its secrets to tasks",
-            f"set {name} or {file_name} for this command",
-        )
     if value and file:
         raise UserError(f"setting {name}", f"{file_name} is set too", "one of the two", "unset the other")
+    if value.startswith(OF_AIRFLOW):
+        from ispeed.airflow_secrets import secret_of_airflow  # the core does without Airflow
+
+        return secret_of_airflow(name, value.removeprefix(OF_AIRFLOW))
     if not file:
         return value
     try:

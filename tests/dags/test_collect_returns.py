@@ -23,6 +23,7 @@ from sqlalchemy import select
 from ispeed import airflow_waits, arrivals
 from ispeed.airflow import ATLAS, CORE_MEASUREMENT, RETURNS
 from ispeed.airflow_waits import ReturnsTrigger, WaitForReturns
+from ispeed.failures import read_failures
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.return_folder import files_of, look_of
@@ -92,6 +93,9 @@ def test_a_registry_that_was_not_synced_ends_the_task_with_what_to_do(
         "wait_for_returns": "upstream_failed",
         "announce_returns": "upstream_failed",
     }
+    # The page in Airflow tells it.
+    [note] = read_failures(Settings.from_environment(), PAST)
+    assert (note.dag_id, note.task_id, note.found) == ("collect_returns", "publish_forms", "no registry")
 
 
 def collect(month: Month) -> str:

@@ -25,7 +25,7 @@ STEPS = {
     "collect_returns": ["publish_forms", "wait_for_returns", "announce_returns"],
     "compare_atlas": ["ask_atlas", "announce_atlas"],
     "publish_reports": ["build_reports", "check_reports", "write_workbooks", "publish", "restate"],
-    "watch_months": ["leave_heartbeat", "watch_deadlines", "remind_bodies"],
+    "watch_months": ["leave_heartbeat", "watch_deadlines", "remind_bodies", "watch_share"],
 }
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 EVERY_DAG = pytest.mark.parametrize("dag_id", STEPS)

@@ -6,6 +6,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
 from ispeed.airflow_runs import last_runs
+from ispeed.arrival_looks import AtlasAnswer, AtlasLook, Problem, ReturnsLook, note_look
+from ispeed.arrivals import KINDS
 from ispeed.database import Database
 from ispeed.errors import UserError
 from ispeed.failures import note_failure
+from ispeed.month_arrivals import ARRIVAL_DAGS, read_month_arrivals
 from ispeed.month_stages import APPROVAL, INGEST, PUBLISH, STAGES, Run, TaskRun, read_overview
 from ispeed.months import Month
 from ispeed.quality_page import month_page, months_page
@@ -35,6 +39,10 @@ OCTOBER = Month(2024, 10)
 TASKS = {
     dag_id: [task for stage in STAGES if stage.dag_id == dag_id for task in stage.tasks if task != APPROVAL]
     for dag_id in (INGEST, PUBLISH)
+}
+TASKS |= {
+    "collect_returns": ["publish_forms", "wait_for_returns", "announce_returns"],
+    "compare_atlas": ["ask_atlas", "announce_atlas"],
 }
 
 
@@ -59,6 +67,7 @@ def run_of(dag_id: str, states: str, state: str, hour: int = 0, **mapped: tuple[
 
 DONE = run_of(INGEST, "SSSSSS", "success")
 PUBLISHED = run_of(PUBLISH, "SSSSS", "success", 1)
+COLLECTED, COMPARED = run_of("collect_returns", "SSK", "success", 2), run_of("compare_atlas", "SK", "success", 3)
 
 
 @pytest.mark.parametrize(
@@ -120,48 +129,67 @@ def test_a_failure_is_told_for_the_run_that_it_was_noted_of_and_no_other(tmp_pat
     assert untold.note is None
 
 
+BODIES = tuple(f"Ủy ban nhân dân xã {number}" for number in range(181))
+LOOK = ReturnsLook(NOON.isoformat(), "2024-11-10T00:00:00+07:00", 181, 0, (), BODIES, ())
+ASKED = AtlasLook(NOON.isoformat(), (AtlasAnswer("Di động, cấp tỉnh", NOON.isoformat(), 63, 0),), ())
+
+
 @pytest.mark.parametrize(
-    ("error", "shown", "of_list"),
+    ("states", "state", "expected"),
     [
-        (
-            UserError("file <b>.csv, row 1,234", "12,345 bytes", "a file", "rename the file"),
-            [
-                '<dd class="where">Tệp &lt;b&gt;.csv, dòng 1.234'
-                '<small lang="en">file &lt;b&gt;.csv, row 1,234</small></dd>',
-                '<dd>12.345 byte<small lang="en">12,345 bytes</small></dd>',
-                '<dd>Đổi tên tệp<small lang="en">rename the file</small></dd>',
-            ],
-            '<span class="found">12.345 byte</span>',
-        ),
-        (
-            UserError("month 2024-10", "no such table: x", "a file", "rename the file"),
-            # What is none of ours stands once, as it is.
-            ["<dd>no such table: x</dd>"],
-            '<span class="found">Tháng 2024-10: no such table: x</span>',
-        ),
-        (
-            sa.exc.OperationalError("select 1", {}, Exception("password=hunter2")),
-            ["Mất kết nối với cơ sở dữ liệu", "<code>OperationalError</code>", "chi tiết ở nhật ký"],
-            "Sự cố máy móc: Mất kết nối với cơ sở dữ liệu",
-        ),
+        ("SSK", "success", "done"),
+        ("SD.", "running", "waiting"),
+        ("R..", "running", "running"),
+        ("...", "queued", "waiting"),
+        ("SYU", "running", "retry"),
+        ("FUU", "failed", "failed"),
+        # Cleared, and not run again: the notes tell.
+        ("...", "failed", "never"),
     ],
 )
-def test_the_page_tells_an_error_in_vietnamese_and_in_small_as_the_log_has_it(
-    tmp_path: Path, error: Exception, shown: list[str], of_list: str
+def test_returns_are_where_their_last_run_is_and_hold_up_no_stage(
+    tmp_path: Path, states: str, state: str, expected: str
 ) -> None:
-    settings, failed = settings_in(tmp_path), run_of(INGEST, "SSSSFU", "failed")
+    settings, runs = settings_in(tmp_path), {INGEST: DONE, PUBLISH: PUBLISHED}
+    run = run_of("collect_returns", states, state)
+    found = read_month_arrivals(settings, OCTOBER, runs | {run.dag_id: run}, KINDS)
+    assert (found["returns"].state, found["atlas"].state) == (expected, "never")
+    overview = read_overview(settings, OCTOBER, runs | {run.dag_id: run}, [], [])
+    assert (overview.runs, overview.at_work, overview.stopped, overview.failures) == (runs, None, None, ())
+
+
+def test_why_returns_could_not_be_collected_is_told_for_its_run_and_by_notes_where_there_is_none(
+    tmp_path: Path,
+) -> None:
+    settings, failed = settings_in(tmp_path), run_of("collect_returns", "FUU", "failed")
 
     class Instance:
-        dag_id, run_id, task_id, map_index = INGEST, failed.run_id, "check_staging", -1
+        dag_id, run_id, task_id, map_index = failed.dag_id, failed.run_id, "publish_forms", -1
 
-    note_failure(settings, OCTOBER, Instance, error)
-    overview = read_overview(settings, OCTOBER, {INGEST: failed}, [], [])
-    page = month_page(overview, {})
-    for text in shown:
-        assert text in page
-    assert of_list in months_page([overview])
-    assert "hunter2" not in page
-    assert "<small>lỗi, " in page
+    note_failure(settings, OCTOBER, Instance, UserError("nơi x", "không có gì", "có", "làm lại"))
+    (told,) = read_month_arrivals(settings, OCTOBER, {failed.dag_id: failed}, KINDS)["returns"].failures
+    assert (told.task_id, told.note and told.note.found) == ("publish_forms", "không có gì")
+    without = read_month_arrivals(settings, OCTOBER, {}, KINDS)
+    assert (without["returns"].state, without["atlas"].state) == ("failed", "never")
+    page = months_page([read_overview(settings, OCTOBER, {}, [], [])], arrivals={OCTOBER: without})
+    assert "Gửi biểu mẫu</a>" in page and "nơi x: không có gì" in page
+    # Collected since.
+    note_look(settings, OCTOBER, "returns", replace(LOOK, looked_at="2999-01-01T00:00:00+00:00"))
+    assert read_month_arrivals(settings, OCTOBER, {}, KINDS)["returns"].state == "done"
+
+
+def test_the_list_says_when_figures_came_and_of_a_site_that_was_down_why_not(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    fault = Problem("Di động, cấp xã", "http://x", "máy chủ im lặng", "200", "xem lại")
+    told = {}
+    for look in (ASKED, replace(ASKED, faults=(fault,)), AtlasLook(NOON.isoformat(), (), (fault,))):
+        note_look(settings, OCTOBER, "atlas", look)
+        arrivals = {OCTOBER: read_month_arrivals(settings, OCTOBER, {}, ("atlas",))}
+        page = months_page([read_overview(settings, OCTOBER, {}, [], [])], arrivals=arrivals)
+        cell = page.partition('data-label="Số liệu VNNIC"')[2].partition("</td>")[0]
+        told[look] = [text for text in ("03/11/2024", "1 cảnh báo", "máy chủ im") if text in cell]
+        assert "Phiếu cơ quan" not in page
+    assert list(told.values()) == [["03/11/2024"], ["03/11/2024", "1 cảnh báo"], ["1 cảnh báo", "máy chủ im"]]
 
 
 @pytest.fixture
@@ -170,8 +198,8 @@ def airflow_runs() -> Iterator[sa.Engine]:
 
     def clear() -> None:
         with create_session() as session:
-            session.execute(sa.delete(TaskInstance).where(TaskInstance.dag_id.in_((INGEST, PUBLISH))))
-            session.execute(sa.delete(DagRun).where(DagRun.dag_id.in_((INGEST, PUBLISH))))
+            session.execute(sa.delete(TaskInstance).where(TaskInstance.dag_id.in_(TASKS)))
+            session.execute(sa.delete(DagRun).where(DagRun.dag_id.in_(TASKS)))
 
     clear()
     with create_session() as session:
@@ -224,6 +252,9 @@ def test_the_last_run_of_a_month_counts_whether_by_its_key_or_by_hand(airflow_ru
         }
         assert [task.state for task in found[OCTOBER][INGEST].tasks] == ["success"] * 6
         assert last_runs(session, OCTOBER) == {OCTOBER: found[OCTOBER]}
+        add_run(COLLECTED, "2024-10")
+        assert last_runs(session) == found
+        assert list(last_runs(session, OCTOBER, tuple(ARRIVAL_DAGS.values()))[OCTOBER]) == ["collect_returns"]
 
 
 N_MONTHS = 60
@@ -252,8 +283,10 @@ def test_five_years_of_months_are_listed_at_once_and_the_share_is_not_looked_at(
         about |= {"n_quarantined": published["n_quarantined"], "published_by": "a run", "why": "thử"}
         with database.publishing(one, 1, {}, about):
             pass
-        add_run(DONE, str(one))
-        add_run(PUBLISHED, str(one))
+        for run in (DONE, PUBLISHED, COLLECTED, COMPARED):
+            add_run(run, str(one))
+        note_look(settings, one, "returns", LOOK)
+        note_look(settings, one, "atlas", ASKED)
         one = one.next
     (mounted,) = (app for app in get_fastapi_plugins()[0] if app["url_prefix"] == "/ispeed")
     token = init_auth_manager().generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
@@ -268,8 +301,54 @@ def test_five_years_of_months_are_listed_at_once_and_the_share_is_not_looked_at(
     assert page.status_code == 200
     assert page.text.count('<th scope="row">') == N_MONTHS
     assert page.text.count("Xong</span>") >= N_MONTHS * 9
+    assert (page.text.count(">0/181<"), page.text.count("03/11/2024")) == (N_MONTHS, N_MONTHS)
+    assert page.text.count("Xong</a>") == N_MONTHS * 2
     of_runs = [text for text in asked if "dag_run" in text or "task_instance" in text]
     assert len(of_runs) == 2, of_runs
     assert not settings.share.exists()
     print(f"the list of {N_MONTHS} months: {seconds * 1000:.0f} ms, {len(page.content):,} bytes")
     assert seconds < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "of_list"),
+    [
+        (
+            UserError("file <b>.csv, row 1,234", "12,345 bytes", "a file", "rename the file"),
+            [
+                '<dd class="where">Tệp &lt;b&gt;.csv, dòng 1.234'
+                '<small lang="en">file &lt;b&gt;.csv, row 1,234</small></dd>',
+                '<dd>12.345 byte<small lang="en">12,345 bytes</small></dd>',
+                '<dd>Đổi tên tệp<small lang="en">rename the file</small></dd>',
+            ],
+            '<span class="found">12.345 byte</span>',
+        ),
+        (
+            UserError("month 2024-10", "no such table: x", "a file", "rename the file"),
+            # What is none of ours stands once, as it is.
+            ["<dd>no such table: x</dd>"],
+            '<span class="found">Tháng 2024-10: no such table: x</span>',
+        ),
+        (
+            sa.exc.OperationalError("select 1", {}, Exception("password=hunter2")),
+            ["Mất kết nối với cơ sở dữ liệu", "<code>OperationalError</code>", "chi tiết ở nhật ký"],
+            "Sự cố máy móc: Mất kết nối với cơ sở dữ liệu",
+        ),
+    ],
+)
+def test_the_page_tells_an_error_in_vietnamese_and_in_small_as_the_log_has_it(
+    tmp_path: Path, error: Exception, shown: list[str], of_list: str
+) -> None:
+    settings, failed = settings_in(tmp_path), run_of(INGEST, "SSSSFU", "failed")
+
+    class Instance:
+        dag_id, run_id, task_id, map_index = INGEST, failed.run_id, "check_staging", -1
+
+    note_failure(settings, OCTOBER, Instance, error)
+    overview = read_overview(settings, OCTOBER, {INGEST: failed}, [], [])
+    page = month_page(overview, {})
+    for text in shown:
+        assert text in page
+    assert of_list in months_page([overview])
+    assert "hunter2" not in page
+    assert "<small>lỗi, " in page

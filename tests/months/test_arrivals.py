@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,13 @@ import pytest
 
 from ispeed.arrivals import note_arrival
 from ispeed.database import Database
-from ispeed.draft import write_workbooks
 from ispeed.errors import UserError
 from ispeed.months import Month
-from ispeed.registry import sync_registry
-from ispeed.reports import build_reports, check_reports
-from ispeed.sample import make_exports
 from ispeed.settings import Settings
-from ispeed.share import publish
 from ispeed.verification import verify
-from pipeline import run_steps, settings_in
+from pipeline import AGAIN, SampleMonths, run_steps
 
 MONTH = Month(2024, 10)
-AGAIN = (build_reports, check_reports, write_workbooks, publish)
 RETURNS = {
     "asked_kinds": ["school", "commune"],
     "rows": [
@@ -60,20 +53,9 @@ ATLAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("arrivals")
-    settings = settings_in(folder)
-    make_exports(settings, [MONTH], n_rows=1_500)
-    sync_registry(settings)
-    run_steps(settings, MONTH)
-    return folder
-
-
 @pytest.fixture
-def settings(once: Path, tmp_path: Path) -> Settings:
-    shutil.copytree(once, tmp_path / "var", symlinks=True)
-    return settings_in(tmp_path / "var")
+def settings(sample_months: SampleMonths, tmp_path: Path) -> Settings:
+    return sample_months(tmp_path / "var", MONTH)
 
 
 def published_again(settings: Settings) -> tuple[int, str]:

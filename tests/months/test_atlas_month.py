@@ -18,17 +18,13 @@ from ispeed import atlas
 from ispeed.atlas import awaits_publishing, compare_atlas
 from ispeed.book_checks import check_book
 from ispeed.database import Database
-from ispeed.draft import write_workbooks
 from ispeed.months import Month
 from ispeed.registry import sync_registry
-from ispeed.reports import build_reports, check_reports
 from ispeed.settings import Settings
-from ispeed.share import publish
 from ispeed.verification import verify
-from pipeline import BUILD, built_tables, run_steps, settings_in
+from pipeline import AGAIN, BUILD, built_tables, run_steps, settings_in
 
 MONTH = Month(2024, 10)
-AGAIN = (build_reports, check_reports, write_workbooks, publish)
 PHUOC_TIEN, VINH_NGOC, PHUOC_HAI, PHUOC_TAN, LOC_THO = "22366", "22390", "22357", "22360", "22363"
 # Commune, number of tests, tests of one phone, the first one's Mbps; each next one is faster by 1.
 TESTS = ((PHUOC_TIEN, 40, 1, 1), (VINH_NGOC, 40, 1, 101), (PHUOC_HAI, 40, 2, 201), (PHUOC_TAN, 12, 1, 150))

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ispeed.backup import back_up, restore
 from ispeed.database import Database
 from ispeed.errors import UserError
+from ispeed.lake import month_lock, write_file
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.sample import make_exports
@@ -68,6 +69,10 @@ def metadata(server: Server, *statements: str) -> list[tuple[object, ...]]:
         rows = [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
     engine.dispose()
     return rows
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
 
 
 def bytes_below(*folders: Path) -> dict[str, bytes]:
@@ -174,9 +179,14 @@ def test_without_postgresql_the_two_sqlite_files_are_kept_and_put_back(tmp_path:
     with engine.begin() as connection:
         connection.execute(sa.text("create table dag (dag_id text)"))
     engine.dispose()
+    with month_lock(settings, OCTOBER):
+        write_file(settings.lake / "note.json", b"{}")
     back_up(settings, metadata_url, tmp_path / "backup")
+    assert mode(tmp_path / "backup") == 0o700
+    assert {mode(path) for path in (tmp_path / "backup" / "databases").iterdir()} == {0o600}
     (tmp_path / "airflow.db").unlink()
     shutil.rmtree(tmp_path / "var")
     restore(settings, metadata_url, tmp_path / "backup")
+    assert mode(settings.lake) == 0o700
     assert sa.inspect(sa.create_engine(metadata_url)).get_table_names() == ["dag"]
     assert "publication" in sa.inspect(sa.create_engine(settings.database_url)).get_table_names()

@@ -13,21 +13,17 @@ from ispeed.data_docs import describe
 from ispeed.errors import CheckFailed
 from ispeed.months import Month
 from ispeed.registry import sync_registry
-from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
-from pipeline import run_steps, settings_in
+from pipeline import SampleMonths, run_steps
 
 MONTH = Month(2024, 10)
 SUITES = sorted(path.stem for path in (INCLUDE / "expectations").glob("*.json") if "restated" not in path.stem)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Data Docs of a published sample month."""
-    settings = settings_in(tmp_path_factory.mktemp("month"))
-    make_exports(settings, [MONTH], n_rows=2_000)
-    sync_registry(settings)
-    run_steps(settings, MONTH)
+    settings = sample_months(tmp_path_factory.mktemp("month"), MONTH)
     return settings.share_of(MONTH) / "r1" / "data-docs"
 
 

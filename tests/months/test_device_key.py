@@ -12,25 +12,18 @@ from ispeed.draft import read_draft
 from ispeed.engine import open_engine
 from ispeed.lake import read_step
 from ispeed.months import Month
-from ispeed.registry import sync_registry
-from ispeed.sample import make_exports
 from ispeed.settings import Settings
 from ispeed.verification import verify
-from pipeline import BUILD, PUBLISH, run_steps, settings_in
+from pipeline import BUILD, PUBLISH, SampleMonths, run_steps
 
 NEW_DEVICES = "Không phải hầu hết thiết bị của tháng đều chưa từng gặp"
 SEPTEMBER, OCTOBER = Month(2024, 9), Month(2024, 10)
 
 
 @pytest.fixture(scope="module")
-def under_first_key(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """September and October published, staged under the first key."""
-    settings = settings_in(tmp_path_factory.mktemp("key"), device_key="the first key")
-    make_exports(settings, [SEPTEMBER, OCTOBER], n_rows=1_000)
-    sync_registry(settings)
-    for month in (SEPTEMBER, OCTOBER):
-        run_steps(settings, month)
-    return settings
+def under_first_key(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """September and October published, staged under the key of all tests."""
+    return sample_months(tmp_path_factory.mktemp("key"), SEPTEMBER, OCTOBER)
 
 
 def hashes(settings: Settings) -> set[int]:

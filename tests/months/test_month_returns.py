@@ -14,27 +14,21 @@ from openpyxl import load_workbook
 
 from ispeed.book_checks import check_book
 from ispeed.database import Database
-from ispeed.draft import write_workbooks
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
 from ispeed.policy import read_policy
-from ispeed.registry import sync_registry
-from ispeed.reports import build_reports, check_reports
 from ispeed.returns import asked_bodies, missing_bodies
 from ispeed.returns.collecting import collect_returns
 from ispeed.returns.form import form_workbook
 from ispeed.returns.publishing import publish_forms
-from ispeed.sample import make_exports
 from ispeed.settings import Settings
-from ispeed.share import publish
 from ispeed.shared_folder import FORMS
 from ispeed.verification import verify
 from ispeed.withdrawal import withdraw
-from pipeline import run_steps, settings_in
+from pipeline import AGAIN, SampleMonths, run_steps
 from return_forms import as_typed
 
 MONTH = Month(2024, 10)
-AGAIN = (build_reports, check_reports, write_workbooks, publish)
 IN_TIME, LATE = (datetime.fromisoformat(f"2024-11-{day}T08:00:00+07:00").timestamp() for day in ("08", "12"))
 
 
@@ -48,12 +42,9 @@ def send(settings: Settings, code: str, numbers: tuple[object, ...], at: float, 
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """October published before any return came in; then three of 181 returned, and the month was published again."""
-    settings = settings_in(tmp_path_factory.mktemp("month"))
-    make_exports(settings, [MONTH], n_rows=3_000)
-    sync_registry(settings)
-    run_steps(settings, MONTH)
+    settings = sample_months(tmp_path_factory.mktemp("month"), MONTH)
     publish_forms(settings, MONTH)
     send(settings, "DHNT", (521, 400, 300), IN_TIME)
     send(settings, "22366", ("20 người", 20, 10), LATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,18 @@ from ispeed.errors import UserError
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.restatement import restate
-from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
-from pipeline import run_steps, settings_in
+from pipeline import SampleMonths, run_steps
 
 SEPTEMBER, OCTOBER = Month(2024, 9), Month(2024, 10)
 REASON = "Danh mục (xã, mã giới thiệu, cơ quan, nhà mạng) thay đổi"
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def published(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("rewrite")
     shutil.copytree(INCLUDE / "registry", folder / "registry")
-    settings = settings_in(folder, registry=folder / "registry")
-    make_exports(settings, [SEPTEMBER, OCTOBER], n_rows=2_000)
-    sync_registry(settings)
-    for month in (SEPTEMBER, OCTOBER):
-        run_steps(settings, month)
-    return settings
+    return replace(sample_months(folder, SEPTEMBER, OCTOBER), registry=folder / "registry")
 
 
 def put(settings: Settings, name: str, old: str, new: str) -> None:

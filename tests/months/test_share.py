@@ -27,14 +27,14 @@ from ispeed.landing import land
 from ispeed.months import Month
 from ispeed.registry import sync_registry
 from ispeed.reports import build_reports
-from ispeed.sample import make_exports
 from ispeed.settings import INCLUDE, Settings
 from ispeed.share import publish
 from ispeed.share_index import write_share_page
 from ispeed.staging import stage
 from ispeed.tables import REPORT_TABLES
+from made_once import copy
 from page_reader import Element, read_page
-from pipeline import BUILD, run_steps, settings_in
+from pipeline import AGAIN, BUILD, PUBLISH, SampleMonths, run_steps, settings_in
 
 MONTH = Month(2024, 10)
 # What a month runs by itself: not those of a restated one.
@@ -43,12 +43,25 @@ BUILD_AND_DRAFT = (*BUILD, write_workbooks)
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Settings:
-    settings = settings_in(tmp_path)
-    make_exports(settings, [MONTH], n_rows=2_000)
-    sync_registry(settings)
-    run_steps(settings, MONTH)
-    return settings
+def published(sample_months: SampleMonths, tmp_path: Path) -> Settings:
+    return sample_months(tmp_path, MONTH)
+
+
+@pytest.fixture(scope="module")
+def late_rows(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """October published; a row has come since, which its drafted second revision has."""
+    folder = tmp_path_factory.mktemp("late")
+    settings = sample_months(folder, MONTH)
+    late = "Thời gian đo,Mã thiết bị,Mã tỉnh,Mã xã,Nhà mạng,Loại mạng,Download (Mbps)\n"
+    late += "15/10/2024 08:00:00,late,56,22366,Viettel,4G,33\n"
+    (settings.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
+    run_steps(settings, MONTH, BUILD_AND_DRAFT)
+    return folder
+
+
+@pytest.fixture
+def drafted(late_rows: Path, tmp_path: Path) -> Settings:
+    return copy(late_rows, tmp_path)
 
 
 def latest(settings: Settings) -> dict[str, object]:
@@ -157,16 +170,13 @@ def test_the_quarantine_published_holds_as_many_rows_as_the_reports_say(publishe
     assert n_rows == json.loads((folder / "manifest.json").read_text())["rows"]["quarantined"] > 0
 
 
-def test_late_rows_make_a_second_revision_that_names_every_changed_cell(published: Settings) -> None:
-    first = contents(published.share_of(MONTH) / "r1")
-    late = "Thời gian đo,Mã thiết bị,Mã tỉnh,Mã xã,Nhà mạng,Loại mạng,Download (Mbps)\n"
-    late += "15/10/2024 08:00:00,late,56,22366,Viettel,4G,33\n"
-    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
-    result = run_steps(published, MONTH)
+def test_late_rows_make_a_second_revision_that_names_every_changed_cell(drafted: Settings) -> None:
+    first = contents(drafted.share_of(MONTH) / "r1")
+    result = publish(drafted, MONTH)
     assert (result["revision"], result["is_new"]) == (2, True)
-    assert contents(published.share_of(MONTH) / "r1") == first
-    assert latest(published)["revision"] == 2
-    database = Database(published.database_url)
+    assert contents(drafted.share_of(MONTH) / "r1") == first
+    assert latest(drafted)["revision"] == 2
+    database = Database(drafted.database_url)
     before, after = (database.rows("report_commune_month", MONTH, revision) for revision in (1, 2))
     key = ("mobile", "22366")
     counts = [
@@ -185,10 +195,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("at", ["copytree", "rename", "latest"])
 def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
-    published: Settings, monkeypatch: pytest.MonkeyPatch, at: str
+    drafted: Settings, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
-    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
     rename = os.rename
 
     def killed_after_rename(old: str, new: str) -> None:
@@ -199,7 +207,6 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
         raise Killed
 
     with monkeypatch.context() as patch:
-        run_steps(published, MONTH, BUILD_AND_DRAFT)
         if at == "copytree":
             patch.setattr(shutil, "copytree", killed)
         elif at == "rename":
@@ -207,25 +214,22 @@ def test_a_killed_publication_leaves_what_was_there_and_the_next_run_goes_on(
         else:
             patch.setattr(ispeed.share, "point_to_latest", killed)
         with pytest.raises(Killed):
-            publish(published, MONTH)
-    assert latest(published)["revision"] == 1
-    result = run_steps(published, MONTH)
+            publish(drafted, MONTH)
+    assert latest(drafted)["revision"] == 1
+    result = run_steps(drafted, MONTH, PUBLISH)
     assert result["revision"] == 2
-    assert latest(published)["revision"] == 2
-    assert sorted(path.name for path in published.share_of(MONTH).iterdir()) == ["latest.json", "r1", "r2"]
+    assert latest(drafted)["revision"] == 2
+    assert sorted(path.name for path in drafted.share_of(MONTH).iterdir()) == ["latest.json", "r1", "r2"]
 
 
-def test_a_draft_that_another_run_overtook_is_not_published(published: Settings) -> None:
-    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
-    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
-    run_steps(published, MONTH, BUILD_AND_DRAFT)
-    draft = published.lake_of("draft", MONTH) / "draft.json"
+def test_a_draft_that_another_run_overtook_is_not_published(drafted: Settings) -> None:
+    draft = drafted.lake_of("draft", MONTH) / "draft.json"
     overtaken = json.loads(draft.read_text())
-    publish(published, MONTH)
+    publish(drafted, MONTH)
     draft.write_text(json.dumps({**overtaken, "fingerprint": "of another time"}))
     with pytest.raises(RuntimeError, match="write it again"):
-        publish(published, MONTH)
-    assert latest(published)["revision"] == 2
+        publish(drafted, MONTH)
+    assert latest(drafted)["revision"] == 2
 
 
 def test_a_step_does_not_go_on_from_a_failed_check(published: Settings) -> None:
@@ -249,7 +253,7 @@ def test_reports_are_not_built_from_a_core_of_other_files(published: Settings) -
 def test_a_revision_whose_folder_is_gone_is_told(published: Settings) -> None:
     shutil.rmtree(published.share_of(MONTH) / "r1")
     with pytest.raises(UserError, match="restore the folder"):
-        run_steps(published, MONTH)
+        run_steps(published, MONTH, PUBLISH)
 
 
 def top_page(settings: Settings) -> Element:
@@ -269,11 +273,9 @@ def test_the_page_at_the_top_lists_each_month_and_leads_to_its_page_and_workbook
 
 
 def test_a_top_page_that_cannot_be_written_is_told_and_the_month_stays_published(
-    published: Settings, monkeypatch: pytest.MonkeyPatch
+    drafted: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = "Thời gian đo,Loại mạng,Download (Mbps)\n15/10/2024 08:00:00,4G,33\n"
-    (published.exports_of(MONTH) / "late.csv").write_text(late, encoding="utf-8")
-    before = (published.share / "index.html").read_bytes()
+    before = (drafted.share / "index.html").read_bytes()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -281,12 +283,12 @@ def test_a_top_page_that_cannot_be_written_is_told_and_the_month_stays_published
     with monkeypatch.context() as patch:
         patch.setattr(ispeed.share_index, "write_file", full)
         with pytest.raises(ShareFault, match="make room on the share"):
-            run_steps(published, MONTH)
-    assert latest(published)["revision"] == 2
-    assert Database(published.database_url).current_revision(MONTH) == 2
-    assert (published.share / "index.html").read_bytes() == before
-    assert run_steps(published, MONTH)["is_new"] is False
-    (row,) = top_page(published).table("mới nhất ở trên")[1:]
+            run_steps(drafted, MONTH, PUBLISH)
+    assert latest(drafted)["revision"] == 2
+    assert Database(drafted.database_url).current_revision(MONTH) == 2
+    assert (drafted.share / "index.html").read_bytes() == before
+    assert run_steps(drafted, MONTH, PUBLISH)["is_new"] is False
+    (row,) = top_page(drafted).table("mới nhất ở trên")[1:]
     assert row[1] == "r2"
 
 
@@ -306,20 +308,19 @@ def test_whoever_waits_to_write_the_top_page_reads_what_was_published_meanwhile(
 KEY = ("month", "revision", "state", "published_at")
 
 
-def test_an_earlier_month_that_reads_otherwise_now_makes_a_revision_that_says_so(settings: Settings) -> None:
-    months = [Month(2024, 8), MONTH]
-    make_exports(settings, months, n_rows=1_000)
-    sync_registry(settings)
-    for month in months:
-        run_steps(settings, month)
+def test_an_earlier_month_that_reads_otherwise_now_makes_a_revision_that_says_so(
+    sample_months: SampleMonths, tmp_path: Path
+) -> None:
+    august = Month(2024, 8)
+    settings = sample_months(tmp_path, august, MONTH)
     unknown = "Thời gian đo,Mã thiết bị,Loại mạng,Download (Mbps)\n15/08/2024 08:00:00,late,{},33\n"
-    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("WiFi"), encoding="utf-8")
-    assert run_steps(settings, months[0])["revision"] == 2
+    (settings.exports_of(august) / "late.csv").write_text(unknown.format("WiFi"), encoding="utf-8")
+    assert run_steps(settings, august)["revision"] == 2
     # A fixed measurement is not in the line: nothing that October shows of August is other than it was.
-    assert run_steps(settings, MONTH)["is_new"] is False
-    (settings.exports_of(months[0]) / "late.csv").write_text(unknown.format("4G"), encoding="utf-8")
-    run_steps(settings, months[0])
-    assert run_steps(settings, MONTH)["revision"] == 2
+    assert run_steps(settings, MONTH, AGAIN)["is_new"] is False
+    (settings.exports_of(august) / "late.csv").write_text(unknown.format("4G"), encoding="utf-8")
+    run_steps(settings, august)
+    assert run_steps(settings, MONTH, AGAIN)["revision"] == 2
     published = Database(settings.database_url).publication(MONTH)
     assert published is not None
     assert published["why"] == "Số liệu các tháng trước được phát hành lại"

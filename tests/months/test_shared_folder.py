@@ -18,26 +18,23 @@ from ispeed.database import Database
 from ispeed.draft import write_workbooks
 from ispeed.errors import ShareFault, UserError
 from ispeed.months import Month
-from ispeed.registry import sync_registry
 from ispeed.retention import remove_superseded, utc_now
 from ispeed.sample import make_exports
 from ispeed.settings import Settings
 from ispeed.share import publish
 from ispeed.shared_folder import MARKER
 from ispeed.verification import verify
-from pipeline import BUILD, run_steps, settings_in
+from pipeline import BUILD, SampleMonths, run_steps, settings_in
 
 SEPTEMBER, OCTOBER = Month(2024, 9), Month(2024, 10)
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(sample_months: SampleMonths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """September published, October ready to be."""
     folder = tmp_path_factory.mktemp("share")
-    settings = settings_in(folder)
-    make_exports(settings, [SEPTEMBER, OCTOBER], n_rows=400)
-    sync_registry(settings)
-    run_steps(settings, SEPTEMBER)
+    settings = sample_months(folder, SEPTEMBER)
+    make_exports(settings, [OCTOBER], n_rows=400)
     run_steps(settings, OCTOBER, (*BUILD, write_workbooks))
     return folder
 

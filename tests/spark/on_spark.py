@@ -37,6 +37,16 @@ QUICK = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.enabled": "false",
 }
+# Java's second compiler takes more of a short run than it gives back.
+IN_SHORT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+# Of forty rows, code that Spark writes and compiles for each statement, and a task for each half of them, are most of
+# the time. With `make test ALL=1` they are as Spark has them.
+OF_FORTY_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.leafNodeDefaultParallelism": "1",
+}
 
 
 def twin_of(settings: Settings, folder: Path, spark: str) -> Settings:

@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ispeed.arrivals import note_arrival
 from ispeed.months import Month
+from ispeed.reports import build_reports, check_reports
 from ispeed.settings import Settings
-from pipeline import PublishedDemo, more, run_steps
+from ispeed.tables import METRICS
+from pipeline import PublishedDemo, built_tables, more, run_steps
 from reference.test_corner_cases import HEADER
 from reference.test_hand_worked import ROWS as HAND_WORKED
-from spark.on_spark import BUILT, COMPUTED, QUICK, differences, needs_spark, twin_of
+from spark.on_spark import BUILT, COMPUTED, IN_SHORT, OF_FORTY_ROWS, QUICK, differences, needs_spark, twin_of
 
 pytestmark = needs_spark
 REFERENCE = Path(__file__).parents[1] / "reference"
 MASTER = "local[2]"
+
+
+def returned(code: str, numbers: tuple[int, int, int], sent: str, *, is_late: bool = False) -> dict[str, Any]:
+    headcount, n_installed, n_measured = numbers
+    counts = {"headcount": headcount, "n_installed": n_installed, "n_measured": n_measured}
+    named = {"organisation_code": code, "submitted_at": sent, "is_late": is_late, "source_file": f"={code}.xlsx"}
+    return named | counts
+
+
+def told(network: str, level: str, code: str, n_samples: int, *medians: float) -> dict[str, Any]:
+    named = {"network": network, "level": level, "code": code, "atlas_n_samples": n_samples}
+    return named | {f"atlas_{metric}_median": value for metric, value in zip(METRICS, medians, strict=False)}
+
+
+RETURNS = {
+    "asked_kinds": ["school", "commune"],
+    "rows": [
+        returned("DHNT", (601, 400, 7), "2024-11-08T08:30:00+07:00"),
+        returned("22366", (3, 2, 1), "2024-11-11T03:59:59+07:00", is_late=True),
+        returned("22363", (49, 0, 0), "2024-11-09T16:59:59+00:00"),
+        # Of nobody who is asked.
+        returned("LA", (9, 9, 9), "2024-11-09T16:59:59+00:00"),
+    ],
+    "told": [],
+}
+# Differences of half a hundredth, either way, among them.
+ATLAS = {
+    "rows": [
+        told("mobile", "province", "56", 900, 50.0, 12.345, 20.0, 3.333),
+        told("mobile", "commune", "22363", 11, 1.125, 12.345, 20.115, 3.005),
+        told("mobile", "commune", "22366", 1, 999.995, 0.125),
+        told("mobile", "commune", "22372", 0),
+        told("fixed", "commune", "22363", 40, 50.0, 20.0, 30.0, 5.0),
+        told("fixed", "province", "56", 40, 50.0, 20.0, 30.0, 5.0),
+        told("mobile", "commune", "99999", 40, 50.0, 20.0, 30.0, 5.0),
+    ],
+    "told": [],
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,7 +68,8 @@ def session() -> Iterator[None]:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(MASTER)
-    for name, value in QUICK.items():
+    quick = QUICK | IN_SHORT | ({} if os.environ.get("ISPEED_TEST_ALL") else OF_FORTY_ROWS)
+    for name, value in quick.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
@@ -36,6 +80,21 @@ def session() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def demo_twin(published_demo: PublishedDemo, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return twin_of(published_demo.settings, tmp_path_factory.mktemp("spark"), MASTER)
+
+
+def note_arrivals(settings: Settings, month: Month) -> None:
+    """The bodies' returns and VNNIC's figures come in, and the report tables are computed with them; every case of
+    both tables is among them.
+    """
+    note_arrival(settings, month, "returns", RETURNS)
+    note_arrival(settings, month, "atlas", ATLAS)
+    run_steps(settings, month, (build_reports, check_reports))
+    tables = built_tables(settings, month)
+    assert {row["state"] for row in tables["report_return_month"]} == {"returned", "late", "missing"}
+    of_atlas = tables["report_atlas_month"]
+    assert {row["reason"] for row in of_atlas} >= {None, "atlas_no_figure", "no_samples", "not_in_registry"}
+    causes = {row["likely_cause"] for row in of_atlas}
+    assert causes == {None, "within_interval", "other_measurements", "other_method"}
 
 
 # A check is a job or two on Spark: the report tables of one month are checked there, and those of all compared.
@@ -58,6 +117,7 @@ def test_a_demo_month_is_the_same(
 @more
 def test_a_month_worked_by_hand_is_the_same(build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path) -> None:
     settings, month = build_month(HAND_WORKED, {"publish_minimum": 1, "device_minimum": 1})
+    note_arrivals(settings, month)
     twin = twin_of(settings, tmp_path, MASTER)
     run_steps(twin, month, BUILT)
     assert list(differences(settings, twin, month, are_checked=False)) == []
@@ -66,7 +126,12 @@ def test_a_month_worked_by_hand_is_the_same(build_month: Callable[..., tuple[Set
 def test_forty_rows_are_put_aside_and_flagged_the_same(
     build_month: Callable[..., tuple[Settings, Month]], tmp_path: Path
 ) -> None:
-    settings, month = build_month((REFERENCE / "forty_rows.csv").read_bytes(), registry=REFERENCE / "registry")
+    settings, month = build_month(
+        (REFERENCE / "forty_rows.csv").read_bytes(),
+        {"publish_minimum": 1, "device_minimum": 1},
+        registry=REFERENCE / "registry",
+    )
+    note_arrivals(settings, month)
     twin = twin_of(settings, tmp_path, MASTER)
     run_steps(twin, month, COMPUTED)
     assert list(differences(settings, twin, month)) == []

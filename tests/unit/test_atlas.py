@@ -13,6 +13,7 @@ import pytest
 
 from atlas_server import Reply, Site, listed, place, running_site
 from ispeed import atlas
+from ispeed.arrival_looks import AtlasLook, read_look
 from ispeed.arrivals import read_arrival
 from ispeed.atlas import compare_atlas
 from ispeed.months import Month
@@ -159,6 +160,30 @@ def test_a_site_out_of_reach_leaves_what_landed_before(asking: Settings) -> None
     nowhere = replace(asking, atlas_url="http://127.0.0.1:9/i-speed")
     assert compare_atlas(nowhere, MONTH) == {"n_rows": 6, "n_faults": 4, "is_changed": False}
     assert document(asking) == before
+
+
+def test_each_asking_is_noted_with_its_warnings_and_the_answers_that_are_used(asking: Settings, site: Site) -> None:
+    def look() -> AtlasLook:
+        found = read_look(asking, MONTH, "atlas")
+        assert isinstance(found, AtlasLook)
+        return found
+
+    site.answer = lambda network, place: Reply(status=404)
+    compare_atlas(asking, MONTH)
+    assert (look().answers, len(look().faults), look().fetched_at) == ((), 4, None)
+    answer_but(site, "ftth", "56", Reply(status=404))
+    compare_atlas(asking, MONTH)
+    answers = [("Di động, cấp tỉnh", 2), ("Di động, cấp xã", 2), ("Cố định, cấp tỉnh", 2)]
+    assert [(answer.about, answer.n_places) for answer in look().answers] == answers
+    [fault] = look().faults
+    url = f"{asking.atlas_url}/ftth/overview-place-map?year=2024&month=10&isp=ALL&cityId=56"
+    assert (fault.about, fault.where, fault.found) == ("Cố định, cấp xã", url, "status 404 Not Found")
+    assert fault.expected and fault.remedy
+    first = look().answers
+    # What is used stays, of when it came; the warnings are of the last asking only.
+    answer_but(site, "", "", Reply())
+    compare_atlas(asking, MONTH)
+    assert (len(look().answers), look().answers[:3], look().faults) == (4, first, ())
 
 
 def test_an_answer_that_cannot_be_read_is_kept_for_those_who_look(asking: Settings, site: Site) -> None:

@@ -99,6 +99,9 @@ def test_the_command_tells_by_mail_and_chat_and_ends_with_1_without_airflow(tmp_
             "PYTHONPATH": str(INCLUDE),
             "AIRFLOW_HOME": str(tmp_path / "no-airflow"),
             "ISPEED_VAR": str(tmp_path),
+            # It needs neither, and so no vault.
+            "ISPEED_DB": "airflow:ispeed_reports",
+            "ISPEED_DEVICE_KEY": "airflow:ispeed_device_key",
             "ISPEED_MAIL_TO": "a@x.vn",
             "ISPEED_CHAT": "1",
             "AIRFLOW_CONN_ISPEED_SMTP": mail.connection,

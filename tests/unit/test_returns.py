@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from ispeed.arrival_looks import Problem, ReturnsLook, read_look
 from ispeed.arrivals import read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.engine import open_engine
+from ispeed.errors import UserError
 from ispeed.month_content import workbook_policy
 from ispeed.months import Month
 from ispeed.policy import read_policy
 from ispeed.registry import sync_registry
+from ispeed.return_folder import FILES_MAX
 from ispeed.returns import Body, asked_bodies, deadline_of, missing_bodies
 from ispeed.returns.collecting import Collected, collect_returns
 from ispeed.returns.form import form_workbook
@@ -125,6 +128,53 @@ def test_the_totals_are_those_added_up_by_hand(all_sent: tuple[Settings, Collect
     assert {body.code for body in missing_bodies(settings, MONTH)} == missing
 
 
+def look_at(settings: Settings) -> ReturnsLook:
+    look = read_look(settings, MONTH, "returns")
+    assert isinstance(look, ReturnsLook)
+    return look
+
+
+def test_each_look_is_noted_with_who_has_not_returned_and_the_four_parts_of_each_refusal(
+    all_sent: tuple[Settings, Collected],
+) -> None:
+    settings, collected = all_sent
+    look = look_at(settings)
+    assert (look.n_asked, look.n_returned, len(look.missing)) == (181, len(COUNTED) - 1, 181 - len(COUNTED) + 1)
+    assert list(look.missing) == [body.name for body in collected.missing]
+    assert [one.submitted_at for one in look.late] == ["2024-11-09T17:00:00+00:00"]
+    assert look.deadline == "2024-11-10T00:00:00+07:00"
+    # Part by part what stands in the line that the workbook has.
+    lines = [f"{one.where}: {one.found}; cần: {one.expected}; cách sửa: {one.remedy}" for one in look.refused]
+    assert lines == [outcome.message for outcome in collected.outcomes if outcome.state == "refused"]
+    [of_nobody] = [one for one in look.refused if one.where.startswith("IMG_0001.jpg")]
+    [of_body] = [one for one in look.refused if one.where.startswith("âm.xlsx")]
+    assert (of_nobody.about, of_body.about) == ("", "Thanh tra tỉnh")
+
+
+def test_a_look_that_finds_nothing_is_noted_too_and_one_that_cannot_be_read_is_none(settings: Settings) -> None:
+    collect_returns(settings, MONTH)
+    assert (look_at(settings).n_returned, len(look_at(settings).missing)) == (0, 181)
+    send(settings, Sent("SO-NV", "1.xlsx", as_typed(50, 40, 30), ""))
+    send(settings, Sent("SO-TP", "2.xlsx", as_typed(50, 60, 30), ""))
+    collect_returns(settings, MONTH)
+    [problem] = look_at(settings).refused
+    assert (look_at(settings).n_returned, problem) == (
+        1,
+        Problem(
+            "Sở Tư pháp",
+            "2.xlsx, trang “Phiếu báo cáo”, ô Q15",
+            "số người đã cài đặt 60 lớn hơn tổng số người 50 (120,0%)",
+            "số người đã cài đặt không lớn hơn tổng số người",
+            "kiểm tra hai số, sửa rồi gửi lại",
+        ),
+    )
+    shutil.rmtree(settings.returns)
+    collect_returns(settings, MONTH)
+    assert (look_at(settings).n_returned, look_at(settings).refused) == (1, ())
+    (settings.lake_of("returns", MONTH) / "look.json").write_text('{"n_asked": 1}', encoding="utf-8")
+    assert read_look(settings, MONTH, "returns") is None
+
+
 def test_every_byte_that_came_is_kept(all_sent: tuple[Settings, Collected]) -> None:
     settings, _ = all_sent
     landed = {path.read_bytes() for path in (settings.lake_of("returns", MONTH) / "landed").iterdir()}
@@ -191,6 +241,26 @@ def test_names_that_no_program_can_show_stop_nothing(settings: Settings) -> None
         "link.xlsx": "refused",
     }
     assert "liên kết" in outcomes["link.xlsx"].message
+
+
+def test_folders_are_read_to_a_depth_and_links_are_told_of(settings: Settings) -> None:
+    folder = settings.returns / str(MONTH)
+    (folder / "1/2/3/4/5/6").mkdir(parents=True)
+    send(settings, Sent("SO-NV", "1/2/3/4/5/a.xlsx", as_typed(50, 40, 30), ""))
+    send(settings, Sent("SO-TP", "1/2/3/4/5/6/a.xlsx", as_typed(50, 40, 30), ""))
+    (folder / "1" / "etc").symlink_to("/etc")
+    outcomes = {outcome.file: outcome for outcome in collect_returns(settings, MONTH).outcomes}
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {
+        "1/2/3/4/5/a.xlsx": "accepted",
+        "1/2/3/4/5/6": "refused",
+        "1/etc": "refused",
+    }
+    assert "thư mục nằm sâu quá 5 cấp" in outcomes["1/2/3/4/5/6"].message
+    assert "liên kết" in outcomes["1/etc"].message
+    for number in range(FILES_MAX):
+        (folder / str(number)).mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="more than 5,000 files and folders"):
+        collect_returns(settings, MONTH)
 
 
 def test_a_file_that_ends_its_reader_stops_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,16 @@ def test_a_secret_is_read_from_the_file_that_the_environment_names(tmp_path: Pat
         ({"ISPEED_DEVICE_KEY_FILE": "{folder}/none"}, "No such file"),
         ({"ISPEED_DEVICE_KEY_FILE": "{folder}/empty"}, "empty"),
         ({"ISPEED_DB_FILE": "{folder}"}, "Is a directory"),
-        ({"ISPEED_DB": "airflow:ispeed_reports"}, "a secret of Airflow's"),
+        ({"ISPEED_DB": "airflow:ispeed_reports"}, "Airflow is not installed here"),
+        ({"ISPEED_DEVICE_KEY": "airflow:ispeed_device_key"}, "Airflow is not installed here"),
     ],
-    ids=["both", "no file", "an empty one", "a folder", "of Airflow's, outside a task"],
+    ids=["both", "no file", "an empty one", "a folder", "Airflow's connection, without it", "Airflow's variable"],
 )
 def test_a_secret_that_cannot_be_read_is_told_and_none_is_made_up(
-    tmp_path: Path, environment: dict[str, str], found: str
+    tmp_path: Path, environment: dict[str, str], found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("airflow", "airflow.sdk.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
     (tmp_path / "key").write_text("b", encoding="utf-8")
     (tmp_path / "empty").write_text("\n", encoding="utf-8")
     with pytest.raises(UserError, match=found):

@@ -7,20 +7,21 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from ispeed.arrival_looks import Late, Problem, ReturnsLook, note_look
 from ispeed.arrivals import note_arrival, read_arrival
 from ispeed.child import ReadingProcess
 from ispeed.error_texts import in_vietnamese, place_in_vietnamese
 from ispeed.errors import UserError
-from ispeed.incoming import bring
+from ispeed.incoming import SetAside, Why, bring_returns
 from ispeed.lake import month_lock, write_file
 from ispeed.months import LOCAL_ZONE, Month
-from ispeed.return_folder import files_of
+from ispeed.return_folder import BYTES_MAX, DEPTH_MAX, files_of
 from ispeed.returns.bodies import Body, asked_bodies, deadline_of
 from ispeed.returns.form import FIGURES, VERSION
 from ispeed.returns.reading import Figure, Filled, read_forms
@@ -30,8 +31,6 @@ from ispeed.workbook.wording import number
 
 log = logging.getLogger(__name__)
 
-# A form has some 12 KB; a photo in it some megabytes.
-_BYTES_MAX: Final = 20_000_000
 _SECONDS_MAX: Final = 60.0
 # How far from the registry's headcount a body's own may be without a word.
 _FAR: Final = 0.2
@@ -40,18 +39,47 @@ _NAMES: Final = {
     "n_installed": "số người đã cài đặt",
     "n_measured": "số người đã đo",
 }
+_FILE: Final = "tệp xlsx của biểu mẫu"
+# What is not read, here or at an address: found, expected, what to do.
+_NOT_READ: Final[Mapping[Why, tuple[str, str, str]]] = {
+    "no file": ("không phải tệp (liên kết hoặc thiết bị)", _FILE, "chép chính tệp đó vào"),
+    "deep": (f"thư mục nằm sâu quá {DEPTH_MAX} cấp", _FILE, "chép các tệp trong đó ra thư mục ngoài"),
+    "name": (
+        "tên có ký tự không hiển thị được, quá dài hoặc dẫn ra thư mục khác",
+        "tên gồm chữ, số và dấu thông thường",
+        "đổi tên",
+    ),
+    "size": (
+        f"tệp lớn hơn {number(BYTES_MAX)} byte",
+        f"{_FILE}, khoảng 10.000 byte",
+        "điền vào đúng tệp biểu mẫu đã nhận rồi gửi lại",
+    ),
+    "twice": ("một tệp và một thư mục cùng tên", "mỗi tên một lần", "đổi tên thư mục"),
+}
 State = Literal["accepted", "superseded", "refused"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one form of one file, in a line of Vietnamese. `code` is the body's, empty where none is known."""
+    """What became of one form of one file, in a line of Vietnamese. `code` is the body's, empty where none is known;
+    `error` is why it was refused.
+    """
 
     file: str
     sheet: str
     code: str
     state: State
     message: str
+    error: UserError | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def refused(cls, file: str, sheet: str, code: str, error: UserError) -> Outcome:
+        return cls(file, sheet, code, "refused", _line(error), error)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What a revision tells of it."""
+        return {name: getattr(self, name) for name in ("file", "sheet", "code", "state", "message")}
 
 
 @dataclass(frozen=True)
@@ -85,14 +113,12 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
     """
     bodies = asked_bodies(settings, month)
     noted = read_arrival(settings, month, "returns")
-    folder = bring(settings, "returns", str(month))
+    folder, aside = bring_returns(settings, month)
     paths = list(files_of(folder))
-    folders = sorted(path.name for path in folder.iterdir() if path.is_dir()) if settings.returns_uri else []
-    refused = tuple(map(_refused_folder, folders))
+    refused = tuple(map(_not_read, aside))
     if not paths:
         log.info("Returns of %s: no file in %s.", month, settings.returns_uri or folder)
-        returned = {row["organisation_code"] for row in noted.document["rows"]} if noted else set()
-        missing = tuple(body for body in bodies if body.code not in returned)
+        missing = _note_look(settings, month, bodies, noted.document["rows"] if noted else (), refused)
         for outcome in refused:
             log.warning("%s: %s", outcome.state, outcome.message)
         return Collected(refused, missing, len(bodies), is_new=False)
@@ -111,7 +137,7 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
                     stack.callback(process.close)
                 forms = _read(settings, process, landed, name)
             except UserError as error:
-                outcomes.append(Outcome(name, "", "", "refused", _line(error)))
+                outcomes.append(Outcome.refused(name, "", "", error))
                 continue
             moment = datetime.fromisoformat(submitted[sha256])
             for place, form in enumerate(_chosen(forms)):
@@ -133,12 +159,11 @@ def collect_returns(settings: Settings, month: Month) -> Collected:
         "asked_kinds": list(settings.returns_asked),
         "deadline": deadline_of(settings, month).isoformat(),
         "rows": sorted(rows, key=lambda row: str(row["organisation_code"])),
-        "told": [asdict(outcome) for outcome in outcomes],
+        "told": [outcome.told for outcome in outcomes],
         "submitted": submitted,
     }
     arrival = note_arrival(settings, month, "returns", document)
-    returned = {row["organisation_code"] for row in rows}
-    missing = tuple(body for body in bodies if body.code not in returned)
+    missing = _note_look(settings, month, bodies, rows, outcomes)
     is_new = noted is None or noted.origin["shown"] != arrival.origin["shown"]
     return Collected(tuple(outcomes), missing, len(bodies), is_new)
 
@@ -158,16 +183,15 @@ def _read(settings: Settings, process: ReadingProcess, landed: Path, name: str) 
         raise UserError(f"tệp {name}", found, "phiếu theo biểu mẫu", "điền lại biểu mẫu, gửi lại") from error
 
 
-def _refused_folder(name: str) -> Outcome:
-    """A folder at an address: what lies in it is not fetched, and that is told."""
-    error = UserError(f"thư mục {name}", "một thư mục", "các tệp phiếu", "chép các tệp ra thư mục của tháng")
-    return Outcome(name, "", "", "refused", _line(error))
+def _not_read(entry: SetAside) -> Outcome:
+    """An entry at an address that did not come in: it stops no other."""
+    return Outcome.refused(entry.name, "", "", UserError(entry.name, *_NOT_READ[entry.why]))
 
 
 def _bounded(settings: Settings) -> Settings:
     return replace(
         settings,
-        file_bytes_max=min(settings.file_bytes_max, 5 * _BYTES_MAX),
+        file_bytes_max=min(settings.file_bytes_max, 5 * BYTES_MAX),
         read_seconds=min(settings.read_seconds, _SECONDS_MAX),
     )
 
@@ -175,30 +199,52 @@ def _bounded(settings: Settings) -> Settings:
 def _land(settings: Settings, month: Month, name: str, path: Path) -> tuple[Path, str, str]:
     """Copy a file to the lake: where it is there, its sha256, and when it was last changed."""
     if path.is_symlink() or not path.is_file():
-        raise UserError(
-            name, "không phải tệp (liên kết hoặc thiết bị)", "tệp xlsx của biểu mẫu", "chép chính tệp đó vào"
-        )
+        is_folder = path.is_dir() and not path.is_symlink()
+        raise UserError(name, *_NOT_READ["deep" if is_folder else "no file"])
     try:
         with path.open("rb") as file:
-            content = file.read(_BYTES_MAX + 1)
+            content = file.read(BYTES_MAX + 1)
             modified = os.fstat(file.fileno()).st_mtime
     except OSError as error:
         raise UserError(
             name, f"không đọc được tệp ({error.strerror})", "tệp đọc được", "kiểm tra quyền rồi chép lại"
         ) from error
-    if len(content) > _BYTES_MAX:
-        raise UserError(
-            name,
-            f"tệp lớn hơn {number(_BYTES_MAX)} byte",
-            "tệp xlsx của biểu mẫu, khoảng 10.000 byte",
-            "điền vào đúng tệp biểu mẫu đã nhận rồi gửi lại",
-        )
+    if len(content) > BYTES_MAX:
+        raise UserError(name, *_NOT_READ["size"])
     sha256 = hashlib.sha256(content).hexdigest()
     landed = settings.lake_of("returns", month) / "landed" / sha256
     if not landed.exists():
         with month_lock(settings, month, to_replace=False):
             write_file(landed, content)
     return landed, sha256, datetime.fromtimestamp(int(modified), UTC).isoformat()
+
+
+def _note_look(
+    settings: Settings,
+    month: Month,
+    bodies: Sequence[Body],
+    rows: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Outcome],
+) -> tuple[Body, ...]:
+    """Note for the page in Airflow what this look found; those who have not returned."""
+    returned = {row["organisation_code"]: row for row in rows}
+    names = {body.code: body.name for body in bodies}
+    missing = tuple(body for body in bodies if body.code not in returned)
+    late = (
+        Late(names[code], row["submitted_at"]) for code, row in returned.items() if row["is_late"] and code in names
+    )
+    refused = (Problem.of(names.get(one.code, ""), one.error) for one in outcomes if one.error is not None)
+    look = ReturnsLook(
+        looked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        deadline=deadline_of(settings, month).isoformat(),
+        n_asked=len(bodies),
+        n_returned=len(bodies) - len(missing),
+        late=tuple(late),
+        missing=tuple(body.name for body in missing),
+        refused=tuple(refused),
+    )
+    note_look(settings, month, "returns", look)
+    return missing
 
 
 def _chosen(forms: Sequence[Filled]) -> list[Filled]:
@@ -224,7 +270,7 @@ def _judge(
 
     def refused(found: str, expected: str, remedy: str, at: str = "") -> Outcome:
         error = UserError(where + (f", ô {at}" if at else ""), found, expected, remedy)
-        return Outcome(file, form.sheet, code, "refused", _line(error))
+        return Outcome.refused(file, form.sheet, code, error)
 
     told_month = str(form.code.month) if form.code else form.month_told
     if form.code is not None and form.code.version != VERSION:
