@@ -260,3 +260,13 @@ def test_where_the_reports_database_does_not_answer_the_months_are_told_without_
         assert answer.status_code == 200
         assert "Không đọc được cơ sở dữ liệu báo cáo" in answer.text
     assert client.get(f"/2024-10/r1/files/{workbook(site, 1)}").status_code == 503
+
+
+def test_settings_that_cannot_be_used_are_told_in_vietnamese_and_as_they_would_be_logged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISPEED_LAKE", "s3://lake")
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert '<dd class="where">Thiết lập ISPEED_LAKE<small lang="en">setting ISPEED_LAKE</small></dd>' in answer.text
+    assert "Thư mục hoặc tệp của máy này" in answer.text
