@@ -361,6 +361,8 @@ _ENVIRONMENT.filters |= {
     "month": month_text,
     "day": day_text,
     "moment": _moment,
+    "parts": lambda error: parts_of(error.where, error.found, error.expected, error.remedy),
+    "vietnamese": in_vietnamese,
     "noted": lambda text: _moment(datetime.fromisoformat(text)),
     "local": lambda moment: f"{local_time(moment):%H:%M %d/%m/%Y}",
     "places": _places,
