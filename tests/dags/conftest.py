@@ -22,10 +22,15 @@ from ispeed.services import airflow_environment  # noqa: E402
 os.environ.update(airflow_environment())
 
 import pytest  # noqa: E402
+import sqlalchemy as sa  # noqa: E402
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.models.dagrun import DagRun  # noqa: E402
+from airflow.models.taskinstance import TaskInstance  # noqa: E402
 from airflow.sdk import DAG  # noqa: E402
 from airflow.utils.db import initdb  # noqa: E402
+from airflow.utils.session import create_session  # noqa: E402
 
+from ispeed.services import DAG_IDS  # noqa: E402
 from ispeed.settings import PROJECT  # noqa: E402
 from remote_servers import Remote, s3_server, sftp_server  # noqa: E402
 
@@ -43,6 +48,22 @@ def airflow_database() -> Iterator[None]:
     """Airflow's tables, for tests that run a DAG."""
     initdb()
     yield
+
+
+@pytest.fixture
+def airflow_runs(airflow_database: None) -> Iterator[sa.Engine]:
+    """Airflow's database, without runs of our DAGs before and after."""
+
+    def clear() -> None:
+        with create_session() as session:
+            session.execute(sa.delete(TaskInstance).where(TaskInstance.dag_id.in_(DAG_IDS)))
+            session.execute(sa.delete(DagRun).where(DagRun.dag_id.in_(DAG_IDS)))
+
+    clear()
+    with create_session() as session:
+        engine = session.get_bind()
+    yield engine
+    clear()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,22 +190,6 @@ def test_the_list_says_when_figures_came_and_of_a_site_that_was_down_why_not(tmp
         told[look] = [text for text in ("03/11/2024", "1 cảnh báo", "máy chủ im") if text in cell]
         assert "Phiếu cơ quan" not in page
     assert list(told.values()) == [["03/11/2024"], ["03/11/2024", "1 cảnh báo"], ["1 cảnh báo", "máy chủ im"]]
-
-
-@pytest.fixture
-def airflow_runs() -> Iterator[sa.Engine]:
-    """Airflow's database, without runs of our DAGs before and after."""
-
-    def clear() -> None:
-        with create_session() as session:
-            session.execute(sa.delete(TaskInstance).where(TaskInstance.dag_id.in_(TASKS)))
-            session.execute(sa.delete(DagRun).where(DagRun.dag_id.in_(TASKS)))
-
-    clear()
-    with create_session() as session:
-        engine = session.get_bind()
-    yield engine
-    clear()
 
 
 def add_run(run: Run, partition_key: str | None, conf: Mapping[str, str] | None = None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -123,7 +124,7 @@ LOOKS: dict[Kind, ReturnsLook | AtlasLook] = {
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_runs: sa.Engine) -> None:
     """A month of which there are only returns and VNNIC's warnings, with names that mean harm."""
     monkeypatch.setenv("ISPEED_VAR", str(tmp_path))
     for kind, look in LOOKS.items():
