@@ -205,11 +205,17 @@ class Contract:
         for column in self.required:
             if column not in columns and column not in self.constants:
                 headers = self.headers.get(column, ())
+                # What a decoder puts in place of bytes that it cannot read: no header is to be added for these.
+                is_text = not any("\ufffd" in text for text in found)
                 raise UserError(
                     f"file {file_name}, row {row}",
-                    f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none"),
+                    f"no header for the required column {column}; the headers are: " + (", ".join(found) or "none")
+                    if is_text
+                    else f"bytes that are no text, and no header for the required column {column}",
                     f"one of {', '.join(map(_described, headers))}" if headers else f"a declared {column}",
-                    f"add the new header text under columns.{column}.headers of the source contract",
+                    f"add the new header text under columns.{column}.headers of the source contract"
+                    if is_text
+                    else "correct `encoding` of the shape in the source contract, or export the file again",
                 )
         return columns
 

@@ -96,14 +96,21 @@ def test_every_page_wants_a_login_and_the_permission_to_read_the_dag(
     assert set(asked) == {("GET", "ingest_measurements")}
 
 
+def reader(app: FastAPI, auth_manager: BaseAuthManager) -> TestClient:
+    """A browser of somebody who is logged in and may only look."""
+    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
+    return TestClient(app, follow_redirects=False, headers={"Authorization": f"Bearer {token}"})
+
+
+def let_read(auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch, *dag_ids: str) -> None:
+    monkeypatch.setattr(auth_manager, "is_authorized_dag", lambda *, details, **_: details.id in dag_ids)
+
+
 def test_a_run_of_another_dag_leads_to_its_month_only_who_may_read_that_dag(
     app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = TestClient(app, follow_redirects=False)
-    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
-    client.headers["Authorization"] = f"Bearer {token}"
-    allowed = {"ingest_measurements"}
-    monkeypatch.setattr(auth_manager, "is_authorized_dag", lambda *, details, **_: details.id in allowed)
+    client = reader(app, auth_manager)
+    let_read(auth_manager, monkeypatch, "ingest_measurements")
     assert client.get("/runs/ingest_measurements/x").status_code == 404
     assert client.get("/runs/publish_reports/x").status_code == 403
 
@@ -135,11 +142,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_runs: sa.
 def test_what_returns_and_vnnic_tell_is_for_who_may_read_their_dag_only(
     app: FastAPI, auth_manager: BaseAuthManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = TestClient(app, follow_redirects=False)
-    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
-    client.headers["Authorization"] = f"Bearer {token}"
-    allowed = {"ingest_measurements"}
-    monkeypatch.setattr(auth_manager, "is_authorized_dag", lambda *, details, **_: details.id in allowed)
+    client = reader(app, auth_manager)
+    let_read(auth_manager, monkeypatch, "ingest_measurements")
     # Not even that there is such a month.
     assert "10/2024" not in client.get("/").text
     assert client.get("/2024-10/").status_code == 404
@@ -148,7 +152,7 @@ def test_what_returns_and_vnnic_tell_is_for_who_may_read_their_dag_only(
         "compare_atlas": ("1 cảnh báo", "503", "Di động, cấp tỉnh", "Chưa có số liệu nào"),
     }
     for dag_id, told in of_kind.items():
-        allowed = {"ingest_measurements", dag_id}
+        let_read(auth_manager, monkeypatch, "ingest_measurements", dag_id)
         pages = client.get("/").text + client.get("/2024-10/").text
         assert [text in pages for text in told] == [True] * 4, dag_id
         [other] = of_kind.keys() - {dag_id}
@@ -160,8 +164,7 @@ def test_what_returns_and_vnnic_tell_is_for_who_may_read_their_dag_only(
 def test_a_month_tells_who_has_not_returned_what_was_refused_and_where_forms_are_as_plain_text(
     app: FastAPI, auth_manager: BaseAuthManager, tmp_path: Path
 ) -> None:
-    token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="hoa", role="VIEWER"))
-    client = TestClient(app, headers={"Authorization": f"Bearer {token}"})
+    client = reader(app, auth_manager)
     of_list, page = client.get("/").text, client.get("/2024-10/").text
     assert EVIL not in of_list + page
     safe = EVIL.replace("<", "&lt;").replace(">", "&gt;")

@@ -416,20 +416,17 @@ def test_a_month_backfilled_again_is_unchanged_and_its_map_is_handed_on_with_the
     assert Database(topology.settings.database_url).restated_days(MONTHS[1]) == [NEW_MAP]
 
 
-def test_a_return_that_came_in_has_its_month_published_anew_by_its_asset(
-    topology: Topology, again: dict[str, dict[str, Any]]
+@pytest.mark.parametrize(
+    ("month", "reason"),
+    [(MONTHS[2], "Phiếu báo cáo của cơ quan, đơn vị"), (MONTHS[0], "Số liệu VNNIC công bố")],
+    ids=["a return", "VNNIC's figures"],
+)
+def test_what_came_in_beside_has_its_month_published_anew_by_its_asset(
+    topology: Topology, again: dict[str, dict[str, Any]], month: Month, reason: str
 ) -> None:
-    assert (again["2024-10"]["triggered_by"], again["2024-10"]["state"]) == ("asset", "success")
-    (first, _), second = why(topology, MONTHS[2])
-    assert (first, second) == ("superseded", ("published", "Phiếu báo cáo của cơ quan, đơn vị"))
-
-
-def test_figures_of_vnnic_have_their_month_published_anew_by_their_asset(
-    topology: Topology, again: dict[str, dict[str, Any]]
-) -> None:
-    assert (again["2024-08"]["triggered_by"], again["2024-08"]["state"]) == ("asset", "success")
-    (first, _), second = why(topology, MONTHS[0])
-    assert (first, second) == ("superseded", ("published", "Số liệu VNNIC công bố"))
+    assert (again[str(month)]["triggered_by"], again[str(month)]["state"]) == ("asset", "success")
+    (first, _), second = why(topology, month)
+    assert (first, second) == ("superseded", ("published", reason))
 
 
 def test_a_run_by_hand_with_the_parameter_month_hands_its_month_on(

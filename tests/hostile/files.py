@@ -127,7 +127,7 @@ CSV = [
     Case("white space only", b" \r\n\t\n  \n", refused("row 1", "nothing")),
     Case("NUL bytes only", bytes(5_000), refused("row 1", "measured_at")),
     Case("header only", csv, counted(0)),
-    Case("random bytes", NOISE, refused("row 1")),
+    Case("random bytes", NOISE, refused("row 1", "bytes that are no text")),
     Case("a picture", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE, refused("row 1")),
     Case("a workbook named csv", sheet(row(2)), refused("row 1")),
     Case("gzip named csv", gzipped(csv(row(2))), refused("row 1")),
